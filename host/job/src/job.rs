@@ -1,0 +1,79 @@
+//! A job: one request to run a task, decoded and checked.
+
+use crate::catalog::VersionRef;
+use crate::header::{self, Headers};
+use crate::name::{Digest, JobId};
+use crate::retry::{Backoff, RetryPolicy};
+use crate::subject::JobSubject;
+use crate::trail::Trail;
+use crate::unit::UnixMs;
+use std::time::Duration;
+
+/// One request to run a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Unique within the tenant.
+    pub id: JobId,
+    /// Tenant, lane, queue and task.
+    pub subject: JobSubject,
+    /// What the publisher asks for.
+    pub wishes: Wishes,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// The component that earlier attempts ran; this one runs it too.
+    pub pinned: Option<Digest>,
+    /// What earlier attempts came to.
+    pub trail: Trail,
+    /// When the job was first published.
+    pub published: UnixMs,
+    /// The publisher's own headers, for the guest.
+    pub headers: Headers,
+}
+
+/// What a publisher asks for by headers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Wishes {
+    /// The version to run.
+    pub version: Option<VersionRef>,
+    /// Further attempts after the first.
+    pub retries: Option<u32>,
+    /// The back-off between attempts.
+    pub backoff: Option<Backoff>,
+    /// The longest wall time of an attempt.
+    pub timeout: Option<Duration>,
+    /// When the job is no longer worth starting.
+    pub expires: Option<UnixMs>,
+    /// Labels.
+    pub tags: Vec<String>,
+    /// Who gets the outcome by core NATS.
+    pub reply: Option<String>,
+    /// The media type of the payload.
+    pub content_type: Option<String>,
+    /// The publisher's trace context.
+    pub trace_parent: Option<String>,
+    /// The object that holds the payload.
+    pub payload: Option<Digest>,
+}
+
+impl Job {
+    /// The retry policy of this job: the task's, with what the publisher asks for in its place.
+    pub fn retry_policy(&self, of_task: &RetryPolicy) -> RetryPolicy {
+        RetryPolicy {
+            attempts_max: self.wishes.retries.map_or(of_task.attempts_max, |retries| retries.saturating_add(1)),
+            backoff: self.wishes.backoff.clone().unwrap_or_else(|| of_task.backoff.clone()),
+        }
+    }
+
+    /// The headers of the message that is the next attempt of this job: those it came with, with the state that
+    /// the next worker needs.
+    pub fn next_attempt(&self, came_with: &Headers, digest: Option<&Digest>, trail: &Trail) -> Headers {
+        let mut headers: Headers = came_with.iter().filter(|(name, _)| !header::is_brokers(name)).collect();
+        headers.set(header::ATTEMPT, self.attempt.saturating_add(1).to_string());
+        headers.set(header::PUBLISHED, self.published.0.to_string());
+        headers.set(header::TRAIL, trail.to_header());
+        if let Some(digest) = digest {
+            headers.set(header::DIGEST, digest.as_str());
+        }
+        headers
+    }
+}

@@ -1,0 +1,25 @@
+//! The pure rules of Lovage.
+//!
+//! Everything here is a function of its arguments: no clock, no randomness, no I/O and no async runtime, so that
+//! each rule is stated once and can be tested on its own. The daemon and the clients both depend on this crate,
+//! and nothing here may know about NATS connections or WebAssembly engines.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
+
+pub mod catalog;
+pub mod dead;
+pub mod decode;
+pub mod event;
+pub mod header;
+pub mod job;
+pub mod limits;
+pub mod name;
+pub mod outcome;
+pub mod result;
+pub mod retry;
+pub mod schema;
+pub mod subject;
+pub mod trail;
+pub mod unit;
+pub mod verdict;

@@ -1,0 +1,143 @@
+//! Checking a payload against the schema of its task, alike at submission and before it runs.
+
+use crate::catalog::{BodyType, Encoding};
+use jsonschema::{Draft, PatternOptions, Validator};
+use serde_json::Value;
+
+/// The largest schema that is accepted, in bytes of JSON.
+pub const SCHEMA_BYTES_MAX: usize = 64 * 1024;
+/// How many faults of a payload are told.
+const FAULTS_TOLD: usize = 3;
+
+/// A schema that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the task's schema cannot be used: {0}")]
+pub struct SchemaError(String);
+
+/// A payload that is not what the task takes. The text says where and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InputError(String);
+
+/// What a task takes, ready to check payloads.
+#[derive(Debug)]
+pub struct InputCheck {
+    encoding: Encoding,
+    validator: Option<Validator>,
+}
+
+impl InputCheck {
+    /// Prepares the check. Schemas come from guests: they may not refer to anything outside themselves, and their
+    /// patterns run on an engine that takes linear time.
+    pub fn new(input: &BodyType) -> Result<Self, SchemaError> {
+        let validator = match (&input.encoding, &input.schema) {
+            (Encoding::Json, Some(schema)) => Some(compile(schema)?),
+            (Encoding::Json, None) | (Encoding::Bytes, _) => None,
+        };
+        Ok(Self { encoding: input.encoding, validator })
+    }
+
+    /// Whether the payload is JSON.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Checks a payload.
+    pub fn check(&self, payload: &[u8]) -> Result<(), InputError> {
+        match self.encoding {
+            Encoding::Bytes => Ok(()),
+            Encoding::Json => self.check_json(payload),
+        }
+    }
+
+    fn check_json(&self, payload: &[u8]) -> Result<(), InputError> {
+        if payload.is_empty() {
+            return Err(InputError("the payload is empty where JSON is expected".to_owned()));
+        }
+        let value: Value = serde_json::from_slice(payload)
+            .map_err(|error| InputError(format!("the payload is not valid JSON: {error}")))?;
+        let Some(validator) = &self.validator else { return Ok(()) };
+        let faults: Vec<_> = validator.iter_errors(&value).take(FAULTS_TOLD).map(|fault| tell(&fault)).collect();
+        if faults.is_empty() { Ok(()) } else { Err(InputError(faults.join("; "))) }
+    }
+}
+
+fn compile(schema: &Value) -> Result<Validator, SchemaError> {
+    let size = schema.to_string().len();
+    if size > SCHEMA_BYTES_MAX {
+        return Err(SchemaError(format!("it has {size} bytes, more than {SCHEMA_BYTES_MAX}")));
+    }
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .with_pattern_options(PatternOptions::regex())
+        .build(schema)
+        .map_err(|error| SchemaError(cut(&error.to_string())))
+}
+
+fn tell(fault: &jsonschema::ValidationError<'_>) -> String {
+    let place = fault.instance_path().to_string();
+    let place = if place.is_empty() { "the payload".to_owned() } else { place };
+    cut(&format!("{place}: {fault}"))
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(schema: Value) -> InputCheck {
+        InputCheck::new(&BodyType { encoding: Encoding::Json, schema: Some(schema) }).unwrap()
+    }
+
+    #[test]
+    fn a_payload_of_the_wrong_type_is_told_with_its_place() {
+        let check = check(json!({
+            "type": "object",
+            "properties": {"a": {"type": "integer", "minimum": 0, "maximum": 4_294_967_295u64}},
+            "required": ["a"],
+            "additionalProperties": false
+        }));
+        check.check(br#"{"a": 4294967295}"#).unwrap();
+        for (bad, place) in [
+            (r#"{"a": -1}"#, "/a"),
+            (r#"{"a": 4294967296}"#, "/a"),
+            (r#"{"a":"1"}"#, "/a"),
+            ("{}", "a"),
+            (r#"{"a":1,"b":2}"#, "b"),
+        ] {
+            let error = check.check(bad.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(place), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn json_that_is_none_is_told() {
+        let check = check(json!({}));
+        for bad in [&b""[..], b"{", b"\xff", b"{} {}", "[".repeat(100_000).as_bytes()] {
+            check.check(bad).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn bytes_are_not_looked_at() {
+        InputCheck::new(&BodyType::BYTES).unwrap().check(b"\xff{").unwrap();
+    }
+
+    #[test]
+    fn a_schema_cannot_reach_outside() {
+        for schema in
+            [json!({"$ref": "http://127.0.0.1:1/x"}), json!({"$ref": "file:///etc/passwd"}), json!({"type": 5})]
+        {
+            InputCheck::new(&BodyType { encoding: Encoding::Json, schema: Some(schema) }).unwrap_err();
+        }
+        let large = json!({"description": "x".repeat(SCHEMA_BYTES_MAX)});
+        InputCheck::new(&BodyType { encoding: Encoding::Json, schema: Some(large) }).unwrap_err();
+    }
+}

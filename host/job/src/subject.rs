@@ -1,0 +1,301 @@
+//! Subjects, streams and buckets: every name on the broker, built from checked names only.
+//!
+//! The topology and its reasons are in `host/docs/ARCHITECTURE.md`.
+
+use crate::name::{JobId, NameError, QueueName, TaskName, TenantName, VersionName};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The priority of a job: which of the three lanes of its queue it waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lane {
+    /// Before the others.
+    High,
+    /// Where jobs go that say nothing.
+    Normal,
+    /// After the others, but never starved.
+    Low,
+}
+
+impl Lane {
+    /// Every lane, most urgent first.
+    pub const ALL: [Lane; 3] = [Self::High, Self::Normal, Self::Low];
+
+    /// The token in subjects.
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::High => "job-high",
+            Self::Normal => "job",
+            Self::Low => "job-low",
+        }
+    }
+
+    /// The name for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        }
+    }
+
+    /// Reads the token of a subject.
+    pub fn from_token(token: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| lane.token() == token)
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A subject that is not that of a job.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubjectError {
+    /// The wrong number of tokens, or a wrong one.
+    #[error("subject {0:?} is not lovage.<tenant>.<job|job-high|job-low>.<queue>.<task>[.<job id>]")]
+    Shape(String),
+    /// A token is not a name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+/// Where a job is published: `lovage.<tenant>.<lane>.<queue>.<task>[.<job id>]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobSubject {
+    /// Whose job it is.
+    pub tenant: TenantName,
+    /// Its priority.
+    pub lane: Lane,
+    /// Where it waits.
+    pub queue: QueueName,
+    /// What it runs.
+    pub task: TaskName,
+    /// Its id, where the publisher chose one.
+    pub id: Option<JobId>,
+}
+
+impl JobSubject {
+    /// Reads a subject.
+    pub fn parse(subject: &str) -> Result<Self, SubjectError> {
+        let shape = || SubjectError::Shape(subject.chars().take(200).collect());
+        let mut tokens = subject.split('.');
+        let mut next = || tokens.next().ok_or_else(shape);
+        if next()? != "lovage" {
+            return Err(shape());
+        }
+        let tenant = next()?.parse()?;
+        let lane = Lane::from_token(next()?).ok_or_else(shape)?;
+        let (queue, task) = (next()?.parse()?, next()?.parse()?);
+        let id = tokens.next().map(str::parse).transpose()?;
+        if tokens.next().is_some() {
+            return Err(shape());
+        }
+        Ok(Self { tenant, lane, queue, task, id })
+    }
+
+    /// Where a schedule puts the job when it is due; the jobs stream takes it from there.
+    pub fn due(&self, id: &JobId) -> String {
+        format!("lovage.{}.due.{}.{}.{}.{id}", self.tenant, self.lane.token(), self.queue, self.task)
+    }
+}
+
+impl fmt::Display for JobSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lovage.{}.{}.{}.{}", self.tenant, self.lane.token(), self.queue, self.task)?;
+        match &self.id {
+            Some(id) => write!(f, ".{id}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a schedule is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScheduleKind {
+    /// The next attempt of a job.
+    Retry,
+    /// The first attempt of a job that was submitted for later.
+    Delay,
+}
+
+impl ScheduleKind {
+    /// The token in subjects.
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Delay => "delay",
+        }
+    }
+}
+
+/// The subject that holds a job until it is due.
+pub fn schedule(tenant: &TenantName, kind: ScheduleKind, id: &JobId) -> String {
+    format!("lovage.{tenant}.sched.{}.{id}", kind.token())
+}
+
+/// The subject of a job's dead letter.
+pub fn dead(tenant: &TenantName, queue: &QueueName, task: &TaskName, id: &JobId) -> String {
+    format!("lovage.{tenant}.dead.{queue}.{task}.{id}")
+}
+
+/// The dead letters of messages that are no jobs: they have no queue or task to name.
+pub fn dead_undecodable(tenant: &TenantName, id: &JobId) -> String {
+    format!("lovage.{tenant}.dead.-.-.{id}")
+}
+
+/// The filter of a tenant's dead letters.
+pub fn dead_filter(tenant: &TenantName) -> String {
+    format!("lovage.{tenant}.dead.>")
+}
+
+/// The subject of an event.
+pub fn event(tenant: &TenantName, task: &TaskName, id: &JobId, kind: &str) -> String {
+    format!("lovage.{tenant}.event.{task}.{id}.{kind}")
+}
+
+/// The filter of a tenant's events.
+pub fn event_filter(tenant: &TenantName) -> String {
+    format!("lovage.{tenant}.event.>")
+}
+
+/// The filter of one lane of a queue.
+pub fn lane_filter(tenant: &TenantName, lane: Lane, queue: &QueueName) -> String {
+    format!("lovage.{tenant}.{}.{queue}.>", lane.token())
+}
+
+/// The filter of one job in one lane, whatever its queue and task.
+pub fn job_filter(tenant: &TenantName, lane: Lane, id: &JobId) -> String {
+    format!("lovage.{tenant}.{}.*.*.{id}", lane.token())
+}
+
+/// The subject of a command to the workers of a tenant, such as `cancel`.
+pub fn control(tenant: &TenantName, command: &str, id: &JobId) -> String {
+    format!("lovage.{tenant}.control.{command}.{id}")
+}
+
+/// The names of a tenant's streams and buckets.
+pub mod asset {
+    use super::{JobId, Lane, QueueName, TaskName, TenantName, VersionName};
+
+    /// The stream of waiting jobs.
+    pub fn jobs(tenant: &TenantName) -> String {
+        format!("JOBS_{tenant}")
+    }
+
+    /// The stream of schedules.
+    pub fn schedules(tenant: &TenantName) -> String {
+        format!("SCHED_{tenant}")
+    }
+
+    /// The stream of dead letters.
+    pub fn dead(tenant: &TenantName) -> String {
+        format!("DEAD_{tenant}")
+    }
+
+    /// The consumer of one lane of a queue.
+    pub fn consumer(lane: Lane, queue: &QueueName) -> String {
+        format!("{}_{queue}", lane.token())
+    }
+
+    /// The bucket of results.
+    pub fn results(tenant: &TenantName) -> String {
+        format!("results-{tenant}")
+    }
+
+    /// The subject of a result within its bucket.
+    pub fn result_subject(tenant: &TenantName, id: &JobId) -> String {
+        format!("$KV.results-{tenant}.{id}")
+    }
+
+    /// The object store of components.
+    pub fn components(tenant: &TenantName) -> String {
+        format!("components-{tenant}")
+    }
+
+    /// The object store of payloads and results that are too large for a message.
+    pub fn payloads(tenant: &TenantName) -> String {
+        format!("payloads-{tenant}")
+    }
+
+    /// The bucket of tasks, versions and aliases of all tenants.
+    pub const CATALOG: &str = "catalog";
+    /// The bucket of tenants.
+    pub const TENANTS: &str = "tenants";
+    /// The bucket of cancels and pauses.
+    pub const CONTROL: &str = "control";
+
+    /// The key of a task in the catalogue.
+    pub fn task_key(tenant: &TenantName, task: &TaskName) -> String {
+        format!("{tenant}.task.{task}")
+    }
+
+    /// The key of a version in the catalogue.
+    pub fn version_key(tenant: &TenantName, task: &TaskName, version: &VersionName) -> String {
+        format!("{tenant}.version.{task}.{version}")
+    }
+
+    /// The key of a cancel in the control bucket.
+    pub fn cancel_key(tenant: &TenantName, id: &JobId) -> String {
+        format!("{tenant}.cancel.{id}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_subject_reads_back() {
+        for text in ["lovage.acme.job.default.add", "lovage.acme.job-high.mail.word-stats.Job_7"] {
+            assert_eq!(JobSubject::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn other_subjects_are_refused() {
+        for bad in [
+            "",
+            "lovage",
+            "lovage.acme.job.default",
+            "lovage.acme.job.default.add.id.more",
+            "lovage.acme.jobs.default.add",
+            "lovage.acme.due.default.add",
+            "other.acme.job.default.add",
+            "lovage.ACME.job.default.add",
+            "lovage.acme.job.*.add",
+            "lovage.acme.job.default.>",
+            "lovage.acme.job..add",
+            "lovage.acme.job.default.add.",
+        ] {
+            JobSubject::parse(bad).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_due_job_is_the_same_subject_in_another_tree() {
+        let subject = JobSubject::parse("lovage.acme.job-low.q.t").unwrap();
+        let due = subject.due(&"id".parse().unwrap());
+        assert_eq!(due, "lovage.acme.due.job-low.q.t.id");
+        let mapped = due.replace(".due.", ".");
+        assert_eq!(JobSubject::parse(&mapped).unwrap().task.as_str(), "t");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text: String) {
+            let _ = JobSubject::parse(&text);
+        }
+
+        #[test]
+        fn what_parses_holds_no_wildcard(text in "[a-z.*> -]{0,60}") {
+            if let Ok(subject) = JobSubject::parse(&text) {
+                prop_assert!(!subject.to_string().contains(['*', '>', ' ']));
+            }
+        }
+    }
+}
