@@ -1,1 +1,20 @@
+//! The Lovage worker, registry and command line.
+//!
+//! `app` puts a worker together and is the one place that knows every room; `host/docs/ARCHITECTURE.md` is the map.
 
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod intake;
+pub mod lease;
+pub mod nats;
+pub mod pipeline;
+pub mod ports;
+pub mod presence;
+pub mod registry;
+pub mod server;
+pub mod telemetry;
+pub mod tenants;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `lovage` command.
+
+fn main() -> std::process::ExitCode {
+    lovage::cli::main()
+}

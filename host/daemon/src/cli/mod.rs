@@ -1,0 +1,94 @@
+//! The command line: a file for each command. Data goes to standard output, everything else to standard error.
+
+mod compile;
+mod connection;
+mod exit;
+mod output;
+mod push;
+mod run;
+mod task;
+mod worker;
+
+use clap::{Args, Parser, Subcommand};
+use connection::ConnectionArgs;
+pub use exit::{Exit, Failure};
+pub use output::Output;
+use std::process::ExitCode;
+
+/// A task queue whose tasks are WebAssembly components.
+///
+/// Upload a component with `push`, publish jobs with any NATS client or with `submit`, and let `worker` run each in a
+/// fresh sandbox. `dev` runs everything on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "lovage", version, max_term_width = 100, after_help = exit::HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    /// Print data as JSON, one document or one a line.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Worker(worker::WorkerArgs),
+    Push(push::PushArgs),
+    Run(run::RunArgs),
+    #[command(subcommand)]
+    Task(task::TaskCommand),
+    /// Compiles one component from standard input to standard output, under limits. For workers.
+    #[command(name = compile::NAME, hide = true)]
+    CompileChild,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _nobody_left_to_tell = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    // the compiler's process sets its limits before it does anything else
+    if matches!(cli.command, Command::CompileChild) {
+        return lovage_sandbox::compile_child_main();
+    }
+    let output = Output { json: cli.global.json };
+    match run(cli, output) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print(output);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Host, format!("no runtime: {error}")))?;
+    let ended = runtime.block_on(dispatch(cli, output));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    ended
+}
+
+async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
+    let connection = &cli.global.connection;
+    match cli.command {
+        Command::Worker(args) => worker::main(args, connection).await,
+        Command::Push(args) => push::main(args, connection, output).await,
+        Command::Run(args) => run::main(args, output).await,
+        Command::Task(command) => task::main(command, connection, output).await,
+        // handled before anything else was started
+        Command::CompileChild => Ok(Exit::Usage),
+    }
+}

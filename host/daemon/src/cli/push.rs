@@ -1,0 +1,207 @@
+//! `lovage push`: a component becomes a task.
+
+use super::compile::compiler_program;
+use super::connection::ConnectionArgs;
+use super::exit::OrExit;
+use super::worker::default_cache;
+use super::{Exit, Failure, Output};
+use crate::app::engine;
+use crate::config::WorkerFile;
+use crate::nats::store::{Catalog, Components};
+use crate::nats::topology::{self, TopologyConfig};
+use crate::registry::push::{PushError, PushOptions, Pushed, check, store};
+use clap::Args;
+use lovage_job::catalog::Shape;
+use lovage_job::limits::LimitsWish;
+use lovage_job::name::{AliasName, TaskName, VersionName};
+use lovage_job::retry::{ATTEMPTS_MAX, Backoff, RetryPolicy};
+use lovage_job::unit::{ByteSize, parse_span};
+use lovage_sandbox::InspectOptions;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Upload a component: its tasks are live on running workers as soon as they are compiled there.
+///
+/// The shape is found in the component: an SDK task (lovage:task/handler), an HTTP handler (wasi:http), a program
+/// (wasi:cli) or plain functions. A core module of WASI preview 1 is adapted first.
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// The component (.wasm).
+    file: PathBuf,
+    /// The task's name [default: from the component's export].
+    #[arg(long, value_name = "NAME")]
+    name: Option<TaskName>,
+    /// The version's name, which never changes afterwards [default: the next number].
+    #[arg(long = "version", value_name = "V")]
+    version: Option<VersionName>,
+    /// Push only this task of the component.
+    #[arg(long, value_name = "TASK")]
+    export: Option<String>,
+    /// How to call a component that can be called in several ways.
+    #[arg(long, value_name = "SHAPE", value_parser = shape)]
+    shape: Option<Shape>,
+    /// The alias to move to this version.
+    #[arg(long, value_name = "NAME", default_value = "stable", conflicts_with = "no_promote")]
+    alias: AliasName,
+    /// Leave all aliases as they are.
+    #[arg(long)]
+    no_promote: bool,
+    /// An argument for a program; may be given several times.
+    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
+    args: Vec<String>,
+    /// A variable for a program's environment; may be given several times.
+    #[arg(long = "env", value_name = "K=V", value_parser = variable)]
+    env: Vec<(String, String)>,
+    /// How long results are kept.
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+    result_ttl: Option<Duration>,
+    /// Retries after the first attempt.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..i64::from(ATTEMPTS_MAX)))]
+    retries: Option<u32>,
+    /// The back-off between attempts, such as exponential:2s..10m, fixed:30s or list:1s,1m.
+    #[arg(long, value_name = "BACKOFF")]
+    backoff: Option<Backoff>,
+    #[command(flatten)]
+    limits: LimitArgs,
+    /// The largest component that is accepted.
+    #[arg(long, value_name = "SIZE", default_value = "16MiB")]
+    max_size: ByteSize,
+    /// Where compiled components are kept [default: the user's cache].
+    #[arg(long, value_name = "DIR", env = "LOVAGE_CACHE")]
+    cache_dir: Option<PathBuf>,
+}
+
+/// Limits of each attempt; the operator's ceiling is never passed.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits of each attempt")]
+pub struct LimitArgs {
+    /// Units of fuel, roughly instructions.
+    #[arg(long, value_name = "UNITS")]
+    fuel: Option<u64>,
+    /// Linear memory.
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
+    /// Wall time.
+    #[arg(long = "run-timeout", value_name = "SPAN", value_parser = parse_span)]
+    run_timeout: Option<Duration>,
+    /// The result.
+    #[arg(long, value_name = "SIZE")]
+    max_output: Option<ByteSize>,
+    /// The captured log.
+    #[arg(long, value_name = "SIZE")]
+    max_log: Option<ByteSize>,
+}
+
+impl LimitArgs {
+    /// What was asked for.
+    pub(super) fn wish(&self) -> LimitsWish {
+        LimitsWish {
+            fuel: self.fuel,
+            memory: self.memory,
+            timeout: self.run_timeout,
+            output: self.max_output,
+            log: self.max_log,
+            ..LimitsWish::default()
+        }
+    }
+}
+
+pub(super) fn shape(text: &str) -> Result<Shape, String> {
+    let known = || Shape::ALL.map(Shape::as_str).join(", ");
+    Shape::parse(text).ok_or_else(|| format!("shapes are {}", known()))
+}
+
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+/// Components above this are refused whatever is asked for.
+pub(super) const SIZE_CEILING: ByteSize = ByteSize::mib(64);
+
+/// Reads a component; refuses before reading what is too large.
+pub(super) fn read_component(path: &std::path::Path, max: ByteSize) -> Result<Vec<u8>, Failure> {
+    let fail = |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, format!("{}: {error}", path.display()));
+    let size = std::fs::metadata(path).map_err(|error| fail(&error))?.len();
+    let max = max.min(SIZE_CEILING);
+    if size > max.0 {
+        return Err(fail(&format!("the file has {size} bytes, more than {max}")).hint("raise --max-size, up to 64MiB"));
+    }
+    std::fs::read(path).map_err(|error| fail(&error))
+}
+
+fn push_options(args: &PushArgs) -> PushOptions {
+    let retry = match (args.retries, args.backoff.clone()) {
+        (None, None) => None,
+        (retries, backoff) => {
+            let defaults = RetryPolicy::default();
+            let attempts_max = retries.map_or(defaults.attempts_max, |retries| retries + 1);
+            Some(RetryPolicy { attempts_max, backoff: backoff.unwrap_or(defaults.backoff) })
+        }
+    };
+    PushOptions {
+        name: args.name.clone(),
+        version: args.version.clone(),
+        export: args.export.clone(),
+        shape: args.shape,
+        alias: (!args.no_promote).then(|| args.alias.clone()),
+        limits: args.limits.wish(),
+        retry,
+        args: args.args.clone(),
+        env: args.env.iter().cloned().collect(),
+        result_ttl_seconds: args.result_ttl.map(|span| span.as_secs().max(1)),
+        size_max: args.max_size.min(SIZE_CEILING).as_usize(),
+    }
+}
+
+pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
+    let bytes = read_component(&args.file, args.max_size)?;
+    let options = push_options(&args);
+    let cache = args.cache_dir.clone().map_or_else(default_cache, Ok)?;
+    let compiler = compiler_program().or_exit(Exit::Host)?;
+    let (sandbox, compiler) = engine(&WorkerFile::default(), 1, &cache, &compiler).or_exit(Exit::Host)?;
+    let inspect = InspectOptions { size_max: options.size_max, shape: options.shape };
+    let checked = check(&bytes, &inspect, &sandbox, &compiler).await.map_err(|error| failure(&args, &error))?;
+    if checked.inspection.adapted {
+        output.note("adapted a core module of WASI preview 1 to a component");
+    }
+    let js = async_nats::jetstream::new(connection.connect().await?);
+    let topology = TopologyConfig::default();
+    topology::ensure_shared(&js, topology).await.or_exit(Exit::Broker)?;
+    topology::ensure_tenant(&js, connection.tenant(), topology).await.or_exit(Exit::Broker)?;
+    let catalog = Catalog::open(&js).await.or_exit(Exit::Broker)?;
+    let components = Components::new(js);
+    let pushed = store(&catalog, &components, connection.tenant(), &checked, &options).await;
+    print(&pushed.map_err(|error| failure(&args, &error))?, output)
+}
+
+fn failure(args: &PushArgs, error: &PushError) -> Failure {
+    let exit = match error {
+        PushError::Broker(_) => Exit::Broker,
+        PushError::Sandbox(_) | PushError::Compile(lovage_sandbox::CompileError::Host { .. }) => Exit::Host,
+        _ => Exit::Usage,
+    };
+    Failure::new(exit, format!("{}: {error}", args.file.display()))
+}
+
+fn print(pushed: &[Pushed], output: Output) -> Result<Exit, Failure> {
+    if output.json {
+        output.value(&pushed)?;
+        return Ok(Exit::Done);
+    }
+    let rows = pushed.iter().map(|pushed| {
+        let record = &pushed.record;
+        vec![
+            record.task.to_string(),
+            record.version.to_string(),
+            pushed.alias.as_ref().map(ToString::to_string).unwrap_or_default(),
+            record.export.entry.shape().to_string(),
+            record.digest.short().to_owned(),
+            if pushed.existing { "was there".to_owned() } else { "new".to_owned() },
+        ]
+    });
+    output.table(&["TASK", "VERSION", "ALIAS", "SHAPE", "DIGEST", ""], rows.collect())?;
+    Ok(Exit::Done)
+}

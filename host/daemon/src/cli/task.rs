@@ -1,0 +1,295 @@
+//! `lovage task`: what tasks there are, and which version each alias names.
+
+use super::connection::ConnectionArgs;
+use super::exit::OrExit;
+use super::{Exit, Failure, Output};
+use crate::nats::store::{Catalog, Components};
+use crate::pipeline::now;
+use crate::ports::BrokerError;
+use crate::registry::ready::{LimitPolicy, limits_of};
+use clap::Subcommand;
+use lovage_job::catalog::{AliasTargets, CatalogError, TaskRecord, VersionRecord};
+use lovage_job::name::{AliasName, TaskName, TenantName, VersionName};
+use lovage_job::retry::RetryPolicy;
+use lovage_job::unit::{UnixMs, format_span};
+
+/// See and steer tasks, their versions and aliases.
+#[derive(Debug, Subcommand)]
+pub enum TaskCommand {
+    /// List the tasks.
+    #[command(visible_alias = "ls")]
+    List,
+    /// Show a task: versions, aliases, limits, schemas, and the delays of its retries.
+    Show {
+        /// The task.
+        task: TaskName,
+        /// Which version [default: what stable names].
+        #[arg(long = "version", value_name = "V")]
+        version: Option<VersionName>,
+    },
+    /// Make an alias name a version, or several with shares such as 90%@1,10%@2.
+    Promote {
+        /// The task.
+        task: TaskName,
+        /// VERSION, ALIAS=VERSION or ALIAS=90%@A,10%@B; the alias is stable where none is given.
+        target: String,
+    },
+    /// Make an alias name again what it named before.
+    Rollback {
+        /// The task.
+        task: TaskName,
+        /// The alias.
+        #[arg(default_value = "stable")]
+        alias: AliasName,
+    },
+    /// Remove a version that no alias names, or a whole task.
+    Rm {
+        /// The task.
+        task: TaskName,
+        /// The version.
+        version: Option<VersionName>,
+        /// Remove the task with all its versions and aliases.
+        #[arg(long, conflicts_with = "version")]
+        all: bool,
+    },
+}
+
+pub(super) async fn main(command: TaskCommand, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
+    let js = async_nats::jetstream::new(connection.connect().await?);
+    let catalog = Catalog::open(&js).await.map_err(|error| {
+        Failure::new(Exit::Broker, error).hint("nothing was ever pushed to this broker; `lovage push FILE` does that")
+    })?;
+    let tenant = connection.tenant();
+    match command {
+        TaskCommand::List => list(&catalog, tenant, output).await,
+        TaskCommand::Show { task, version } => show(&catalog, tenant, &task, version, output).await,
+        TaskCommand::Promote { task, target } => promote(&catalog, tenant, &task, &target, output).await,
+        TaskCommand::Rollback { task, alias } => {
+            let change = |mut record: TaskRecord| record.roll_back(&alias).map(|targets| (record, targets));
+            let targets = changed(&catalog, tenant, &task, change).await?;
+            told(output, &task, &alias, &targets)
+        }
+        TaskCommand::Rm { task, version, all } => {
+            remove(&catalog, &Components::new(js), tenant, &task, version, all, output).await
+        }
+    }
+}
+
+async fn known(catalog: &Catalog, tenant: &TenantName, task: &TaskName) -> Result<TaskRecord, Failure> {
+    match catalog.task(tenant, task).await.or_exit(Exit::Broker)? {
+        Some(record) => Ok(record),
+        None => Err(no_task(catalog, tenant, task).await),
+    }
+}
+
+/// Names the nearest tasks: most unknown names are typing errors.
+async fn no_task(catalog: &Catalog, tenant: &TenantName, task: &TaskName) -> Failure {
+    let failure = Failure::new(Exit::NotFound, format!("there is no task {task} of tenant {tenant}"));
+    let names: Vec<String> = match catalog.tasks(tenant).await {
+        Ok(tasks) => tasks.iter().map(|record| record.task.to_string()).collect(),
+        Err(_) => return failure,
+    };
+    if names.is_empty() { failure.hint("there are no tasks yet") } else { failure.hint(format!("there are {}", names.join(", "))) }
+}
+
+/// A change of a task that is there.
+enum ChangeError {
+    NoTask,
+    Catalog(CatalogError),
+    Broker(BrokerError),
+}
+
+impl From<BrokerError> for ChangeError {
+    fn from(error: BrokerError) -> Self {
+        Self::Broker(error)
+    }
+}
+
+async fn changed<R>(
+    catalog: &Catalog,
+    tenant: &TenantName,
+    task: &TaskName,
+    change: impl Fn(TaskRecord) -> Result<(TaskRecord, R), CatalogError>,
+) -> Result<R, Failure> {
+    let apply = |record: Option<TaskRecord>| match record {
+        None => Err(ChangeError::NoTask),
+        Some(record) => change(record).map_err(ChangeError::Catalog),
+    };
+    match catalog.change(tenant, task, apply).await {
+        Ok((_, answer)) => Ok(answer),
+        Err(ChangeError::NoTask) => Err(no_task(catalog, tenant, task).await),
+        Err(ChangeError::Catalog(error @ CatalogError::UnknownVersion { .. })) => Err(Failure::new(Exit::NotFound, error)),
+        Err(ChangeError::Catalog(error)) => Err(Failure::new(Exit::Usage, error)),
+        Err(ChangeError::Broker(error)) => Err(Failure::new(Exit::Broker, error)),
+    }
+}
+
+async fn list(catalog: &Catalog, tenant: &TenantName, output: Output) -> Result<Exit, Failure> {
+    let tasks = catalog.tasks(tenant).await.or_exit(Exit::Broker)?;
+    if output.json {
+        output.value(&tasks)?;
+        return Ok(Exit::Done);
+    }
+    if tasks.is_empty() {
+        output.note(&format!("tenant {tenant} has no tasks yet; `lovage push FILE` makes one"));
+        return Ok(Exit::Done);
+    }
+    let rows = tasks.iter().map(|record| {
+        let aliases: Vec<_> = record.aliases.iter().map(|(alias, targets)| format!("{alias}={targets}")).collect();
+        let newest = record.versions.last();
+        vec![
+            record.task.to_string(),
+            aliases.join(" "),
+            record.versions.len().to_string(),
+            newest.map(|entry| entry.version.to_string()).unwrap_or_default(),
+            newest.map(|entry| when(entry.pushed)).unwrap_or_default(),
+        ]
+    });
+    output.table(&["TASK", "ALIASES", "VERSIONS", "NEWEST", "PUSHED"], rows.collect())?;
+    Ok(Exit::Done)
+}
+
+/// A time for people, to the second.
+pub(super) fn when(time: UnixMs) -> String {
+    let text = time.to_rfc3339();
+    text.get(..19).unwrap_or(&text).replace('T', " ")
+}
+
+async fn show(
+    catalog: &Catalog,
+    tenant: &TenantName,
+    task: &TaskName,
+    version: Option<VersionName>,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let record = known(catalog, tenant, task).await?;
+    let stable = record.aliases.get(&AliasName::stable()).and_then(|targets| targets.0.first());
+    let newest = record.versions.last().map(|entry| entry.version.clone());
+    let wanted = version.clone().or(stable.map(|side| side.version.clone())).or(newest);
+    let shown = match &wanted {
+        Some(version) => catalog.version(tenant, task, version).await.or_exit(Exit::Broker)?,
+        None => None,
+    };
+    if let (None, Some(version)) = (&shown, version) {
+        return Err(Failure::new(Exit::NotFound, format!("task {task} has no version {version}")));
+    }
+    if output.json {
+        let delays = shown.as_ref().map(|shown| delays(&shown.retry));
+        output.value(&serde_json::json!({ "task": record, "version": shown, "retry_delays_longest": delays }))?;
+        return Ok(Exit::Done);
+    }
+    output.line(&format!("task      {task}"))?;
+    for (alias, targets) in &record.aliases {
+        output.line(&format!("alias     {alias} -> {targets}"))?;
+    }
+    for entry in &record.versions {
+        output.line(&format!("version   {}  {}  {}", entry.version, entry.digest.short(), when(entry.pushed)))?;
+    }
+    match shown {
+        Some(shown) => show_version(&shown, output),
+        None => Ok(Exit::Done),
+    }
+}
+
+fn show_version(shown: &VersionRecord, output: Output) -> Result<Exit, Failure> {
+    let limits = limits_of(shown, &LimitPolicy { ceiling: lovage_job::limits::Limits::ceiling(), ..LimitPolicy::default() });
+    output.line(&format!("\nversion {} ({})", shown.version, shown.digest))?;
+    if let Some(summary) = &shown.export.summary {
+        output.line(&format!("about     {}", super::output::printable(summary)))?;
+    }
+    output.line(&format!("shape     {}", shown.export.entry.shape()))?;
+    output.line(&format!(
+        "limits    fuel {} · memory {} · time {} · output {} · log {}",
+        limits.fuel,
+        limits.memory,
+        format_span(limits.timeout),
+        limits.output,
+        limits.log
+    ))?;
+    output.line(&format!("retries   {} attempts, {}", shown.retry.attempts_max, shown.retry.backoff))?;
+    output.line(&format!("delays    at most {}", delays(&shown.retry).join(", ")))?;
+    if !shown.args.is_empty() {
+        output.line(&format!("arguments {}", super::output::printable(&shown.args.join(" "))))?;
+    }
+    output.line(&format!("imports   {}", shown.imports.join(", ")))?;
+    for (name, body) in [("input", &shown.export.input), ("output", &shown.export.output)] {
+        let schema = body.schema.as_ref().map_or_else(|| "any".to_owned(), ToString::to_string);
+        output.line(&format!("{name:<9} {:?} {}", body.encoding, super::output::printable(&schema)).to_string())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The longest delay before each further attempt.
+fn delays(retry: &RetryPolicy) -> Vec<String> {
+    (1..retry.attempts_max.min(lovage_job::retry::ATTEMPTS_MAX))
+        .map(|attempt| format_span(retry.backoff.longest(attempt)))
+        .collect()
+}
+
+async fn promote(
+    catalog: &Catalog,
+    tenant: &TenantName,
+    task: &TaskName,
+    target: &str,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let (alias, targets) = match target.split_once('=') {
+        Some((alias, targets)) => (alias.parse().or_exit(Exit::Usage)?, targets),
+        None => (AliasName::stable(), target),
+    };
+    let targets: AliasTargets = targets.parse().or_exit(Exit::Usage)?;
+    let change = |mut record: TaskRecord| record.promote(alias.clone(), targets.clone(), now()).map(|()| (record, ()));
+    changed(catalog, tenant, task, change).await?;
+    told(output, task, &alias, &targets)
+}
+
+fn told(output: Output, task: &TaskName, alias: &AliasName, targets: &AliasTargets) -> Result<Exit, Failure> {
+    if output.json {
+        output.value(&serde_json::json!({ "task": task, "alias": alias, "targets": targets }))?;
+    } else {
+        output.line(&format!("{task}: {alias} -> {targets}"))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn remove(
+    catalog: &Catalog,
+    components: &Components,
+    tenant: &TenantName,
+    task: &TaskName,
+    version: Option<VersionName>,
+    all: bool,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let record = known(catalog, tenant, task).await?;
+    let removed = match (version, all) {
+        (Some(version), _) => {
+            let change = |mut record: TaskRecord| record.remove(&version).map(|entry| (record, entry));
+            vec![changed(catalog, tenant, task, change).await?]
+        }
+        (None, true) => {
+            catalog.remove_task(tenant, task).await.or_exit(Exit::Broker)?;
+            record.versions
+        }
+        (None, false) => {
+            let message = format!("task {task} has {} versions; name the one to remove", record.versions.len());
+            return Err(Failure::new(Exit::Usage, message).hint("--all removes the task with all its versions"));
+        }
+    };
+    let left = catalog.tasks(tenant).await.or_exit(Exit::Broker)?;
+    for entry in &removed {
+        catalog.remove_version(tenant, task, &entry.version).await.or_exit(Exit::Broker)?;
+        // several tasks and versions may share one component
+        let used = left.iter().flat_map(|record| &record.versions).any(|other| other.digest == entry.digest);
+        if !used {
+            components.remove(tenant, &entry.digest).await.or_exit(Exit::Broker)?;
+        }
+    }
+    let names: Vec<_> = removed.iter().map(|entry| entry.version.as_str()).collect();
+    if output.json {
+        output.value(&serde_json::json!({ "task": task, "removed": names }))?;
+    } else {
+        output.line(&format!("{task}: removed {}", names.join(", ")))?;
+    }
+    Ok(Exit::Done)
+}

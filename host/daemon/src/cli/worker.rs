@@ -1,0 +1,168 @@
+//! `lovage worker`: runs jobs until it is told to stop.
+
+use super::compile::compiler_program;
+use super::connection::{ConnectionArgs, connect_failure};
+use super::exit::OrExit;
+use super::{Exit, Failure};
+use crate::app::{Worker, WorkerOptions};
+use crate::config::WorkerFile;
+use crate::telemetry::{self, LogFormat};
+use clap::Args;
+use lovage_job::name::{JobId, QueueName};
+use lovage_job::unit::parse_span;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Run jobs until told to stop.
+///
+/// SIGTERM or Ctrl-C drains: no new jobs, running ones may end; a second signal interrupts them and puts their jobs
+/// back into the queue, which costs them no attempt.
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// A queue to serve, with its share; may be given several times [default: default].
+    #[arg(long = "queue", value_name = "NAME[=WEIGHT]")]
+    queues: Vec<QueueShare>,
+    /// Attempts at once [default: eight for each core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8000))]
+    concurrency: Option<u16>,
+    /// The worker's name, unique among those that run [default: made from host and process].
+    #[arg(long, value_name = "NAME")]
+    name: Option<JobId>,
+    /// Where compiled components are kept [default: the user's cache].
+    #[arg(long, value_name = "DIR", env = "LOVAGE_CACHE")]
+    cache_dir: Option<PathBuf>,
+    /// How long running jobs may go on after a signal to stop [default: 25s].
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+    drain: Option<Duration>,
+    /// A file with limits and ceilings; see the reference.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How log lines are written.
+    #[arg(long, value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+/// A queue and its share.
+#[derive(Debug, Clone)]
+pub struct QueueShare {
+    name: QueueName,
+    weight: usize,
+}
+
+impl FromStr for QueueShare {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, weight) = text.split_once('=').unwrap_or((text, "1"));
+        let name = name.parse().map_err(|error: lovage_job::name::NameError| error.to_string())?;
+        match weight.parse() {
+            Ok(weight) if (1..=100).contains(&weight) => Ok(Self { name, weight }),
+            _ => Err(format!("weight {weight:?} is not a whole number from 1 to 100")),
+        }
+    }
+}
+
+/// The most queues of one worker: each has three consumers, and a stream has at most 48.
+const QUEUES_MAX: usize = 16;
+
+pub(super) async fn main(args: WorkerArgs, connection: &ConnectionArgs) -> Result<Exit, Failure> {
+    telemetry::start(args.log_format, "info,async_nats=error");
+    let options = worker_options(&args)?;
+    let connect = connection.options(&format!("lovage-worker {}", options.name))?;
+    let mut stops = Stops::new()?;
+    let connected = tokio::select! {
+        connected = lovage_client::connect(&connect) => connected,
+        () = stops.next() => return Ok(Exit::Interrupted),
+    };
+    let client = connected.map_err(connect_failure)?;
+    let name = options.name.clone();
+    let worker = Worker::start(options, client.clone(), connections(client)).await.or_exit(Exit::Broker)?;
+    tracing::info!(worker = %name, "ready");
+    stops.next().await;
+    worker.stop(stops.next()).await;
+    Ok(Exit::Done)
+}
+
+/// Puts file and options together.
+pub(super) fn worker_options(args: &WorkerArgs) -> Result<WorkerOptions, Failure> {
+    let mut file = args.config.as_deref().map(WorkerFile::read).transpose().or_exit(Exit::Usage)?.unwrap_or_default();
+    file.concurrency = args.concurrency.map(usize::from).or(file.concurrency);
+    file.drain = args.drain.unwrap_or(file.drain);
+    let mut queues: Vec<(QueueName, usize)> = Vec::new();
+    for queue in &args.queues {
+        if queues.iter().any(|(name, _)| *name == queue.name) {
+            return Err(Failure::new(Exit::Usage, format!("queue {} is given twice", queue.name)));
+        }
+        queues.push((queue.name.clone(), queue.weight));
+    }
+    if queues.len() > QUEUES_MAX {
+        let message = format!("{} queues are more than {QUEUES_MAX}", queues.len());
+        return Err(Failure::new(Exit::Usage, message).hint("start several workers, each with some of them"));
+    }
+    if queues.is_empty() {
+        queues.push((QueueName::default_queue(), 1));
+    }
+    Ok(WorkerOptions {
+        name: args.name.clone().unwrap_or_else(own_name),
+        queues,
+        cache_dir: args.cache_dir.clone().map_or_else(default_cache, Ok)?,
+        compiler: compiler_program().or_exit(Exit::Host)?,
+        file,
+    })
+}
+
+/// Where compiled components are kept by default.
+pub(super) fn default_cache() -> Result<PathBuf, Failure> {
+    let home = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
+    let missing = || Failure::new(Exit::Host, "there is no home directory").hint("give --cache-dir DIR");
+    Ok(home.ok_or_else(missing)?.join("lovage/compiled"))
+}
+
+/// A name from host and process, and a random part for hosts that share both.
+fn own_name() -> JobId {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host: String = host.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
+    let text = format!("{host}-{}-{:04x}", std::process::id(), rand::random::<u16>());
+    text.parse().unwrap_or_else(|_| JobId::from_stream(u64::from(std::process::id()), rand::random()))
+}
+
+/// Counts how often a connection was made; changes tell pulls that what they asked for is forgotten.
+pub(super) fn connections(client: async_nats::Client) -> watch::Receiver<u64> {
+    const LOOK_EVERY: Duration = Duration::from_millis(200);
+    let (sender, receiver) = watch::channel(0);
+    tokio::spawn(async move {
+        let statistics = client.statistics();
+        // ends with the last puller
+        while !sender.is_closed() {
+            let count = statistics.connects.load(std::sync::atomic::Ordering::Relaxed);
+            sender.send_if_modified(|known| std::mem::replace(known, count) != count);
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    });
+    receiver
+}
+
+/// The signals that stop a command: SIGTERM and SIGINT.
+pub(super) struct Stops {
+    term: tokio::signal::unix::Signal,
+    int: tokio::signal::unix::Signal,
+}
+
+impl Stops {
+    /// Listens from now on.
+    pub(super) fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).or_exit(Exit::Host);
+        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What an operator can set: one typed tree, read from a file and refined by the command line.
+
+use crate::registry::ready::LimitPolicy;
+use lovage_job::limits::{Limits, LimitsWish};
+use lovage_job::unit::{ByteSize, span};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The file: `lovage worker --config FILE`. Unknown keys are errors.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkerFile {
+    /// Attempts at once; eight for each core where none is given.
+    pub concurrency: Option<usize>,
+    /// Linear memory of all guests together.
+    pub memory_budget: ByteSize,
+    /// The WebAssembly stack of a guest.
+    pub stack: ByteSize,
+    /// How long attempts may go on after a signal to stop.
+    #[serde(with = "span")]
+    pub drain: Duration,
+    /// How long results are kept where the task does not say.
+    #[serde(with = "span")]
+    pub result_keep: Duration,
+    /// Copies of each stream.
+    pub replicas: usize,
+    /// Jobs of a tenant that may wait.
+    pub jobs_max: i64,
+    /// The limits of a task that asks for none.
+    pub limits: LimitsWish,
+    /// What no task may pass.
+    pub ceiling: LimitsWish,
+    /// What compiling a component may take.
+    pub compile: CompileFile,
+}
+
+/// What compiling a component may take.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CompileFile {
+    /// Processor time, in seconds.
+    pub cpu_seconds: u64,
+    /// Address space of the compiler's process.
+    pub memory: ByteSize,
+    /// Wall time.
+    #[serde(with = "span")]
+    pub wall: Duration,
+}
+
+impl Default for CompileFile {
+    fn default() -> Self {
+        let limits = lovage_sandbox::CompileLimits::default();
+        Self { cpu_seconds: limits.cpu_seconds, memory: ByteSize(limits.memory_bytes), wall: limits.wall }
+    }
+}
+
+impl Default for WorkerFile {
+    fn default() -> Self {
+        Self {
+            concurrency: None,
+            memory_budget: ByteSize::mib(1024),
+            stack: ByteSize::kib(512),
+            drain: Duration::from_secs(25),
+            result_keep: Duration::from_secs(86_400),
+            replicas: 1,
+            jobs_max: 1_000_000,
+            limits: LimitsWish::default(),
+            ceiling: LimitsWish::default(),
+            compile: CompileFile::default(),
+        }
+    }
+}
+
+/// A file that cannot be used. The text has the line and, where a key is unknown, the known ones.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file does not say what it should.
+    #[error("{path}: {reason}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        reason: String,
+    },
+}
+
+impl WorkerFile {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let parsed: Result<Self, _> = toml::from_str(&text);
+        let bad = |reason: String| ConfigError::Parse { path: path.to_owned(), reason };
+        let file = parsed.map_err(|error| bad(error.to_string().trim_end().to_owned()))?;
+        file.check().map_err(bad)?;
+        Ok(file)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.concurrency == Some(0) {
+            return Err("concurrency = 0 would run nothing; give at least 1".to_owned());
+        }
+        if ![1, 3, 5].contains(&self.replicas) {
+            return Err(format!("replicas = {} is not 1, 3 or 5", self.replicas));
+        }
+        if self.jobs_max < 1 {
+            return Err(format!("jobs_max = {} would refuse every job; give at least 1", self.jobs_max));
+        }
+        Ok(())
+    }
+
+    /// The operator's limits.
+    pub fn limit_policy(&self) -> LimitPolicy {
+        let ceiling = Limits::ceiling().with(&self.ceiling);
+        LimitPolicy { default: Limits::default().with(&self.limits).capped(&ceiling), ceiling }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<WorkerFile, ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        WorkerFile::read(file.path())
+    }
+
+    #[test]
+    fn a_file_sets_limits_and_ceilings() {
+        let file = read("drain = \"5s\"\n[limits]\nfuel = 7\n[ceiling]\nmemory = \"32MiB\"\n").unwrap();
+        let policy = file.limit_policy();
+        assert_eq!((policy.default.fuel, policy.default.memory), (7, ByteSize::mib(32)));
+        assert_eq!(policy.ceiling.memory, ByteSize::mib(32));
+        assert_eq!(file.drain, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn unknown_keys_and_absurd_values_are_refused_by_name() {
+        for (text, named) in [
+            ("concurency = 1", "concurency"),
+            ("[limits]\nfeul = 1", "feul"),
+            ("concurrency = 0", "concurrency"),
+            ("replicas = 2", "replicas"),
+            ("drain = 5", "drain"),
+            ("jobs_max = 0", "jobs_max"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The local buffer between the pulls and the guest threads: fair between sources, small, and easy to empty.
+//!
+//! A source is one lane of one queue of one tenant. Guest threads take jobs when they have room; the sources share
+//! by deficit round-robin, each visit adding the source's weight. How much a source may hold ahead follows how fast
+//! its jobs are taken, so that a slow task's jobs stay with the broker, where other workers can have them.
+
+use crate::ports::Delivery;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// The most jobs of one source that are asked for ahead.
+pub const WINDOW_MAX: usize = 512;
+/// What an idle source asks for.
+pub const WINDOW_IDLE: usize = 4;
+/// Jobs that wait longer than this here were asked for too early.
+const WAIT_LONG: Duration = Duration::from_millis(100);
+
+/// The buffer of a worker.
+#[derive(Debug, Default)]
+pub struct Intake {
+    inner: Mutex<Inner>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    sources: Vec<Source>,
+    /// Sources that have jobs, in the order of their turns.
+    turns: VecDeque<usize>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Source {
+    waiting: VecDeque<(Delivery, Instant)>,
+    weight: usize,
+    deficit: usize,
+    window: usize,
+    /// Whether the source is among the turns.
+    listed: bool,
+    taken: Arc<Notify>,
+}
+
+/// One source's end of the buffer.
+#[derive(Debug, Clone)]
+pub struct SourceHandle {
+    intake: Arc<Intake>,
+    place: usize,
+    taken: Arc<Notify>,
+}
+
+impl Intake {
+    /// Adds a source whose share is `weight`.
+    pub fn add_source(self: &Arc<Self>, weight: usize) -> SourceHandle {
+        let taken = Arc::new(Notify::new());
+        let mut inner = self.lock();
+        inner.sources.push(Source {
+            waiting: VecDeque::new(),
+            weight: weight.max(1),
+            deficit: 0,
+            window: WINDOW_IDLE,
+            listed: false,
+            taken: taken.clone(),
+        });
+        SourceHandle { intake: self.clone(), place: inner.sources.len() - 1, taken }
+    }
+
+    /// Takes between 1 and `room` jobs; waits for the first. Nothing once the buffer is closed.
+    pub async fn take(&self, room: usize) -> Option<Vec<Delivery>> {
+        loop {
+            let arrived = self.arrived.notified();
+            let (jobs, more) = {
+                let mut inner = self.lock();
+                if inner.closed {
+                    drop(inner);
+                    self.arrived.notify_one();
+                    return None;
+                }
+                let jobs = inner.take(room.max(1), Instant::now());
+                (jobs, !inner.turns.is_empty())
+            };
+            if more {
+                self.arrived.notify_one();
+            }
+            if !jobs.is_empty() {
+                return Some(jobs);
+            }
+            arrived.await;
+        }
+    }
+
+    /// Closes the buffer; whoever waits gets nothing. Returns what was waiting, to be released.
+    pub fn close(&self) -> Vec<Delivery> {
+        let mut inner = self.lock();
+        inner.closed = true;
+        inner.turns.clear();
+        let left = inner.sources.iter_mut().flat_map(|source| source.waiting.drain(..)).map(|(job, _)| job).collect();
+        drop(inner);
+        self.arrived.notify_waiters();
+        self.arrived.notify_one();
+        left
+    }
+
+    /// The jobs that have waited here for longer than `age`: no thread has room, another worker may have.
+    pub fn stale(&self, age: Duration) -> Vec<Delivery> {
+        let now = Instant::now();
+        let mut stale = Vec::new();
+        for source in &mut self.lock().sources {
+            while source.waiting.front().is_some_and(|(_, since)| now.duration_since(*since) > age) {
+                stale.extend(source.waiting.pop_front().map(|(job, _)| job));
+                source.window = 1;
+            }
+        }
+        stale
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn take(&mut self, room: usize, now: Instant) -> Vec<Delivery> {
+        let mut jobs = Vec::with_capacity(room.min(64));
+        while jobs.len() < room {
+            let Some(place) = self.turns.pop_front() else { break };
+            let Some(source) = self.sources.get_mut(place) else { continue };
+            if source.deficit == 0 {
+                source.deficit = source.weight;
+            }
+            let count = source.deficit.min(room - jobs.len()).min(source.waiting.len());
+            for (job, since) in source.waiting.drain(..count) {
+                source.window = adapted(source.window, now.duration_since(since));
+                jobs.push(job);
+            }
+            source.deficit -= count;
+            source.taken.notify_one();
+            if source.waiting.is_empty() {
+                source.deficit = 0;
+                source.listed = false;
+            } else if source.deficit > 0 {
+                // the room ran out in the middle of the source's turn
+                self.turns.push_front(place);
+            } else {
+                self.turns.push_back(place);
+            }
+        }
+        jobs
+    }
+}
+
+/// The window after a job that waited for `wait`: grows while jobs are taken at once, shrinks when they wait.
+fn adapted(window: usize, wait: Duration) -> usize {
+    if wait > WAIT_LONG { (window / 2).max(1) } else { (window + 1).min(WINDOW_MAX) }
+}
+
+impl SourceHandle {
+    /// Adds a job. One that comes after the buffer was closed is given back, to be released.
+    pub fn put(&self, job: Delivery) -> Option<Delivery> {
+        let mut inner = self.intake.lock();
+        if inner.closed {
+            return Some(job);
+        }
+        let Some(source) = inner.sources.get_mut(self.place) else { return Some(job) };
+        source.waiting.push_back((job, Instant::now()));
+        if !std::mem::replace(&mut source.listed, true) {
+            inner.turns.push_back(self.place);
+        }
+        drop(inner);
+        self.intake.arrived.notify_one();
+        None
+    }
+
+    /// How many more jobs to ask for, when `asked` are on their way; asks in halves of the window, so that requests
+    /// stay few.
+    pub fn appetite(&self, asked: usize) -> usize {
+        let inner = self.intake.lock();
+        let Some(source) = inner.sources.get(self.place).filter(|_| !inner.closed) else { return 0 };
+        let ahead = asked + source.waiting.len();
+        if ahead <= source.window / 2 { source.window - ahead } else { 0 }
+    }
+
+    /// Waits until jobs of this source were taken.
+    pub async fn taken(&self) {
+        self.taken.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::Leases;
+    use lovage_job::decode::Origin;
+    use lovage_job::header::Headers;
+    use lovage_job::unit::UnixMs;
+
+    fn job(subject: &str) -> Delivery {
+        Delivery {
+            tenant: "t".parse().unwrap(),
+            subject: subject.into(),
+            headers: Headers::new(),
+            payload: bytes::Bytes::new(),
+            origin: Origin { stream_created_ms: 0, sequence: 0, stored: UnixMs(0) },
+            delivered: 1,
+            lease: Arc::new(Leases::default()).hold("a"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_heavy_source_does_not_starve_a_light_one() {
+        let intake = Arc::new(Intake::default());
+        let (heavy, light) = (intake.add_source(4), intake.add_source(1));
+        for _ in 0..100 {
+            assert!(heavy.put(job("heavy")).is_none());
+        }
+        for _ in 0..10 {
+            assert!(light.put(job("light")).is_none());
+        }
+        let mut taken = Vec::new();
+        for room in [3, 1, 7, 14] {
+            taken.extend(intake.take(room).await.unwrap());
+        }
+        let light = taken.iter().filter(|job| job.subject == "light").count();
+        assert_eq!((taken.len(), light), (25, 5));
+    }
+
+    #[tokio::test]
+    async fn a_closed_buffer_gives_back_what_waited_and_takes_no_more() {
+        let intake = Arc::new(Intake::default());
+        let source = intake.add_source(1);
+        assert!(source.put(job("a")).is_none());
+        assert_eq!(intake.close().len(), 1);
+        assert!(intake.take(1).await.is_none());
+        assert!(intake.take(1).await.is_none());
+        assert!(source.put(job("b")).is_some());
+        assert_eq!(source.appetite(0), 0);
+    }
+
+    #[tokio::test]
+    async fn a_waiting_thread_wakes_for_a_job_and_for_the_end() {
+        let intake = Arc::new(Intake::default());
+        let source = intake.add_source(1);
+        let (jobs, ()) = tokio::join!(intake.take(8), async {
+            assert!(source.put(job("a")).is_none());
+        });
+        assert_eq!(jobs.unwrap().len(), 1);
+        let (jobs, _) = tokio::join!(intake.take(8), async { intake.close() });
+        assert!(jobs.is_none());
+    }
+
+    #[test]
+    fn the_window_follows_how_fast_jobs_are_taken() {
+        assert_eq!(adapted(4, Duration::ZERO), 5);
+        assert_eq!(adapted(WINDOW_MAX, Duration::ZERO), WINDOW_MAX);
+        assert_eq!(adapted(512, Duration::from_secs(1)), 256);
+        assert_eq!(adapted(1, Duration::from_secs(1)), 1);
+        let intake = Arc::new(Intake::default());
+        let source = intake.add_source(1);
+        assert_eq!(source.appetite(0), WINDOW_IDLE);
+        assert_eq!(source.appetite(WINDOW_IDLE), 0);
+        assert_eq!(source.appetite(1), WINDOW_IDLE - 1);
+    }
+
+    #[tokio::test]
+    async fn stale_jobs_are_handed_back() {
+        let intake = Arc::new(Intake::default());
+        let source = intake.add_source(1);
+        assert!(source.put(job("a")).is_none());
+        assert!(intake.stale(Duration::from_secs(60)).is_empty());
+        assert_eq!(intake.stale(Duration::ZERO).len(), 1);
+    }
+}

@@ -1,0 +1,55 @@
+//! The broker behind the pipeline's port.
+
+use super::control::Cancels;
+use super::settle::{Settler, tell};
+use super::store::{Payloads, Results};
+use crate::ports::{Broker, BrokerError, Settlement};
+use async_nats::Client;
+use bytes::Bytes;
+use lovage_job::event::Event;
+use lovage_job::name::{Digest, JobId, TenantName};
+use lovage_job::result::JobResult;
+use std::sync::Arc;
+
+/// The broker behind the pipeline's port.
+#[derive(Debug)]
+pub struct NatsBroker {
+    /// The connection.
+    pub client: Client,
+    /// Writes endings.
+    pub settler: Arc<Settler>,
+    /// Reads results.
+    pub results: Results,
+    /// Large payloads and outputs.
+    pub payloads: Payloads,
+    /// What was cancelled.
+    pub cancels: Arc<Cancels>,
+    /// Where the rare endings are confirmed: guests must not wait for them.
+    pub runtime: tokio::runtime::Handle,
+}
+
+impl Broker for NatsBroker {
+    async fn settle(&self, settlement: Settlement) {
+        self.settler.settle(settlement, &self.runtime).await;
+    }
+
+    async fn tell(&self, tenant: &TenantName, event: &Event) {
+        tell(&self.client, tenant, event).await;
+    }
+
+    async fn result(&self, tenant: &TenantName, id: &JobId) -> Result<Option<JobResult>, BrokerError> {
+        self.results.get(tenant, id).await
+    }
+
+    async fn payload(&self, tenant: &TenantName, digest: &Digest) -> Result<Option<Bytes>, BrokerError> {
+        self.payloads.get(tenant, digest).await
+    }
+
+    async fn store_payload(&self, tenant: &TenantName, bytes: Bytes) -> Result<Digest, BrokerError> {
+        self.payloads.put(tenant, &bytes).await
+    }
+
+    fn cancelled(&self, tenant: &TenantName, id: &JobId) -> Option<String> {
+        self.cancels.reason(tenant, id)
+    }
+}

@@ -1,0 +1,11 @@
+//! The broker's side: topology, pulls, leases, settlements and stores on NATS JetStream.
+//!
+//! Implements the ports. Knows neither the pipeline nor the sandbox.
+
+pub mod api;
+pub mod broker;
+pub mod control;
+pub mod puller;
+pub mod settle;
+pub mod store;
+pub mod topology;

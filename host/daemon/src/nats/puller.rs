@@ -1,0 +1,189 @@
+//! Pulls the jobs of one source: long polls, asked for in small numbers while idle and in large ones under load.
+//!
+//! This is not the client library's message stream, which leaks credit at small batches and then idles until its
+//! request expires. Here a request's credit is counted down by what arrives and cleared by the broker's own word; a
+//! broker that says nothing for two heartbeats is asked again.
+
+use super::api::{DeliveryInfo, PullRequest};
+use crate::intake::SourceHandle;
+use crate::lease::Leases;
+use crate::ports::Delivery;
+use async_nats::{Client, Message, StatusCode, Subscriber};
+use futures::StreamExt;
+use lovage_client::wire;
+use lovage_job::decode::Origin;
+use lovage_job::name::{QueueName, TenantName};
+use lovage_job::subject::{Lane, asset};
+use lovage_job::unit::UnixMs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long one request waits at the broker.
+const EXPIRES: Duration = Duration::from_secs(30);
+/// The broker gives a sign of life this often while a request waits.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// After this silence the request is taken for lost.
+const SILENCE_MAX: Duration = Duration::from_secs(12);
+/// The pause after an error, so that a missing consumer is not asked for in a hot loop.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// One lane of one queue of one tenant.
+#[derive(Debug, Clone)]
+pub struct SourceName {
+    /// Whose jobs.
+    pub tenant: TenantName,
+    /// Which queue.
+    pub queue: QueueName,
+    /// Which lane.
+    pub lane: Lane,
+}
+
+/// What a puller works with.
+pub struct Puller {
+    /// The connection.
+    pub client: Client,
+    /// What it pulls.
+    pub name: SourceName,
+    /// When the stream of jobs was created, in Unix milliseconds.
+    pub stream_created: Arc<AtomicU64>,
+    /// Where jobs go.
+    pub source: SourceHandle,
+    /// Where leases are kept.
+    pub leases: Arc<Leases>,
+    /// Changes whenever the connection was made anew: what was asked before is forgotten.
+    pub connections: watch::Receiver<u64>,
+    /// Told when the consumer is missing.
+    pub missing: tokio::sync::mpsc::Sender<SourceName>,
+}
+
+/// What is asked for and has not come yet.
+struct Asked {
+    credit: usize,
+    heard: Instant,
+}
+
+impl Puller {
+    /// Pulls until `stop`. Messages that arrive afterwards are released.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let inbox = self.client.new_inbox();
+        while !stop.is_cancelled() {
+            match self.client.subscribe(inbox.clone()).await {
+                Ok(mut messages) => self.pull(&inbox, &mut messages, &stop).await,
+                Err(error) => {
+                    tracing::debug!(error = %error, "subscription refused, trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn pull(&mut self, inbox: &str, messages: &mut Subscriber, stop: &CancellationToken) {
+        let mut asked = Asked { credit: 0, heard: Instant::now() };
+        loop {
+            self.ask(inbox, &mut asked).await;
+            // every arm is safe to drop: a message is only taken from the subscription when its arm wins
+            tokio::select! {
+                () = stop.cancelled() => break,
+                message = messages.next() => match message {
+                    Some(message) => self.receive(message, &mut asked).await,
+                    None => return,
+                },
+                () = self.source.taken() => {}
+                _ = self.connections.changed() => asked = Asked { credit: 0, heard: Instant::now() },
+                () = tokio::time::sleep_until(asked.heard + SILENCE_MAX) => {
+                    asked = Asked { credit: 0, heard: Instant::now() };
+                }
+            }
+        }
+        // what is on its way already goes back at once instead of when its lease runs out
+        let _best_effort = messages.unsubscribe().await;
+        while let Ok(Some(message)) = tokio::time::timeout(PAUSE, messages.next()).await {
+            if let Some(reply) = message.reply.filter(|_| message.status.is_none()) {
+                let _lease_runs_out_otherwise = self.client.publish(reply, "-NAK".into()).await;
+            }
+        }
+    }
+
+    async fn ask(&self, inbox: &str, asked: &mut Asked) {
+        let batch = self.source.appetite(asked.credit);
+        if batch == 0 {
+            return;
+        }
+        let (stream, consumer) = (asset::jobs(&self.name.tenant), asset::consumer(self.name.lane, &self.name.queue));
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}");
+        let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        let request = PullRequest { batch, expires: nanos(EXPIRES), idle_heartbeat: nanos(HEARTBEAT) };
+        let body = serde_json::to_vec(&request).unwrap_or_default();
+        if asked.credit == 0 {
+            asked.heard = Instant::now();
+        }
+        match self.client.publish_with_reply(subject, inbox.to_owned(), body.into()).await {
+            Ok(()) => asked.credit += batch,
+            Err(error) => {
+                tracing::debug!(error = %error, "pull not sent");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    async fn receive(&self, message: Message, asked: &mut Asked) {
+        asked.heard = Instant::now();
+        match message.status {
+            None => {
+                asked.credit = asked.credit.saturating_sub(1);
+                self.deliver(message).await;
+            }
+            Some(StatusCode::IDLE_HEARTBEAT) => {}
+            Some(status) => self.status(status, &message, asked).await,
+        }
+    }
+
+    /// The broker ends a request: its time is up, or something is wrong.
+    async fn status(&self, status: StatusCode, message: &Message, asked: &mut Asked) {
+        let left = message.headers.as_ref().and_then(|headers| headers.get("Nats-Pending-Messages"));
+        let left = left.and_then(|left| left.as_str().parse().ok());
+        asked.credit = left.map_or(0, |left: usize| asked.credit.saturating_sub(left));
+        if status == StatusCode::TIMEOUT || status == StatusCode::NOT_FOUND {
+            return;
+        }
+        let said = message.description.as_deref().unwrap_or_default();
+        tracing::debug!(status = status.as_u16(), said, tenant = %self.name.tenant, queue = %self.name.queue, "pull ended");
+        let gone = status == StatusCode::NO_RESPONDERS || said.contains("Deleted");
+        if gone {
+            // full means that it was told already
+            let _told = self.missing.try_send(self.name.clone());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    async fn deliver(&self, message: Message) {
+        let Some(address) = message.reply.as_ref() else { return };
+        let Some(info) = DeliveryInfo::parse(address) else {
+            tracing::warn!(address = %address, "a delivery without a readable address is left to its lease");
+            return;
+        };
+        let headers = message.headers.as_ref().map(wire::from_nats).unwrap_or_default();
+        let origin = Origin {
+            stream_created_ms: self.stream_created.load(Ordering::Relaxed),
+            sequence: info.sequence,
+            stored: UnixMs(info.stored_ns / 1_000_000),
+        };
+        let delivery = Delivery {
+            tenant: self.name.tenant.clone(),
+            subject: message.subject.to_string(),
+            headers,
+            lease: self.leases.hold(address),
+            payload: message.payload,
+            origin,
+            delivered: info.delivered,
+        };
+        if let Some(late) = self.source.put(delivery) {
+            let address = late.lease.address().to_owned();
+            let _lease_runs_out_otherwise = self.client.publish(address, "-NAK".into()).await;
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Settles messages: the result, the retry or the dead letter is confirmed by the broker before the message is
+//! acknowledged, so that a crash in between repeats work and never loses it.
+//!
+//! Results go out pipelined: one subscription hears all confirmations, and each one releases its acknowledgement.
+//! The rare endings (retries, dead letters, conflicts) each wait for their own confirmation.
+
+use super::api::{PublishReply, WRONG_LAST_SEQUENCE};
+use crate::lease::Lease;
+use crate::ports::{Ending, Finish, Retry, Settlement};
+use async_nats::{Client, HeaderMap, Message};
+use bytes::Bytes;
+use futures::StreamExt;
+use lovage_client::wire;
+use lovage_job::dead::DeadLetter;
+use lovage_job::event::Event;
+use lovage_job::header::Headers;
+use lovage_job::name::TenantName;
+use lovage_job::outcome::OutcomeKind;
+use lovage_job::subject::{self, ScheduleKind, asset};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// A confirmation that takes longer than this is asked for again.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(3);
+/// How often the unconfirmed ones are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The pause before a refused write is tried again.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Settles messages.
+#[derive(Debug)]
+pub struct Settler {
+    client: Client,
+    inbox: String,
+    pending: Mutex<HashMap<u64, Pending>>,
+    next: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Pending {
+    lease: Lease,
+    tenant: TenantName,
+    finish: Box<Finish>,
+    sent: Instant,
+}
+
+impl Settler {
+    /// A settler on a connection; [`Settler::run`] must run beside it.
+    pub fn new(client: Client) -> Arc<Self> {
+        let inbox = client.new_inbox();
+        Arc::new(Self { client, inbox, pending: Mutex::default(), next: AtomicU64::new(0) })
+    }
+
+    /// How many results wait for their confirmation.
+    pub fn pending(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Pending>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts to settle a message. `rare` endings are confirmed on tasks of `runtime`.
+    pub async fn settle(self: &Arc<Self>, settlement: Settlement, runtime: &tokio::runtime::Handle) {
+        let Settlement { lease, tenant, ending } = settlement;
+        match ending {
+            Ending::Finish(finish) => {
+                let number = self.next.fetch_add(1, Ordering::Relaxed);
+                let message = result_message(&finish);
+                let subject = asset::result_subject(&tenant, &finish.result.record.id);
+                let body = finish.body.clone();
+                self.lock().insert(number, Pending { lease, tenant, finish, sent: Instant::now() });
+                self.send(number, subject, message, body).await;
+            }
+            Ending::Release(delay) => self.release(&lease, delay).await,
+            Ending::Retry(retry) => {
+                let settler = self.clone();
+                runtime.spawn(async move { settler.retry(lease, tenant, *retry).await });
+            }
+            Ending::Settled(dead) => {
+                let settler = self.clone();
+                runtime.spawn(async move {
+                    if let Some(dead) = dead {
+                        settler.bury(&tenant, &dead).await;
+                    }
+                    settler.acknowledge(&lease).await;
+                });
+            }
+        }
+    }
+
+    async fn send(&self, number: u64, subject: String, headers: HeaderMap, body: Bytes) {
+        let reply = format!("{}.{number}", self.inbox);
+        // a message that cannot be sent now is sent again by `look`
+        if let Err(error) = self.client.publish_with_reply_and_headers(subject, reply, headers, body).await {
+            tracing::debug!(error = %error, "result not sent yet");
+        }
+    }
+
+    /// Hears confirmations until `stop`, which must come after the last settlement.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), async_nats::SubscribeError> {
+        let mut replies = self.client.subscribe(format!("{}.*", self.inbox)).await?;
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                reply = replies.next() => match reply {
+                    Some(reply) => self.confirmed(reply).await,
+                    None => return Ok(()),
+                },
+                _ = look.tick() => self.look().await,
+            }
+        }
+    }
+
+    /// Sends again what was not confirmed in time. The condition on the write makes that harmless.
+    async fn look(&self) {
+        let now = Instant::now();
+        let mut late = Vec::new();
+        for (number, pending) in self.lock().iter_mut() {
+            if now.duration_since(pending.sent) >= CONFIRM_WITHIN {
+                pending.sent = now;
+                let subject = asset::result_subject(&pending.tenant, &pending.finish.result.record.id);
+                late.push((*number, subject, result_message(&pending.finish), pending.finish.body.clone()));
+            }
+        }
+        for (number, subject, headers, body) in late {
+            self.send(number, subject, headers, body).await;
+        }
+    }
+
+    async fn confirmed(self: &Arc<Self>, reply: Message) {
+        let Some(number) = reply.subject.rsplit('.').next().and_then(|text| text.parse().ok()) else { return };
+        let parsed = serde_json::from_slice::<PublishReply>(&reply.payload);
+        let refused = match parsed {
+            Ok(PublishReply { error: None, .. }) if reply.status.is_none() => None,
+            Ok(PublishReply { error: Some(error), .. }) => Some((error.err_code, error.description)),
+            _ => Some((0, reply.description.unwrap_or_default())),
+        };
+        match refused {
+            None => {
+                let Some(pending) = self.lock().remove(&number) else { return };
+                self.stored(pending).await;
+            }
+            Some((WRONG_LAST_SEQUENCE, _)) => {
+                let Some(pending) = self.lock().remove(&number) else { return };
+                let settler = self.clone();
+                tokio::spawn(async move { settler.lost_the_race(pending).await });
+            }
+            Some((code, said)) => {
+                // sent again after a pause; the lease is extended meanwhile
+                tracing::warn!(code, said, "a result was refused by the broker and is sent again");
+                if let Some(pending) = self.lock().get_mut(&number) {
+                    pending.sent = Instant::now().checked_sub(CONFIRM_WITHIN - PAUSE).unwrap_or(pending.sent);
+                }
+            }
+        }
+    }
+
+    /// The result is stored: tell who waits, bury what failed for good, and acknowledge.
+    async fn stored(self: &Arc<Self>, pending: Pending) {
+        let Pending { lease, tenant, finish, .. } = pending;
+        if let Some(reply) = &finish.reply {
+            let headers = wire::to_nats(&finish.result.to_headers());
+            let _core_nats_may_lose_it =
+                self.client.publish_with_headers(reply.clone(), headers, finish.body.clone()).await;
+        }
+        tell(&self.client, &tenant, &finish.event).await;
+        match finish.dead {
+            None => self.acknowledge_soon(&lease).await,
+            Some(dead) => {
+                let settler = self.clone();
+                tokio::spawn(async move {
+                    settler.bury(&tenant, &dead).await;
+                    settler.acknowledge(&lease).await;
+                });
+            }
+        }
+    }
+
+    /// Another attempt ended the job first. Its end stands; a dead letter may still be missing.
+    async fn lost_the_race(self: &Arc<Self>, pending: Pending) {
+        let Pending { lease, tenant, finish, .. } = pending;
+        if let Some(dead) = finish.dead {
+            let store = super::store::Results::new(self.client.clone());
+            match store.get(&tenant, &dead.id).await {
+                Ok(Some(result)) if !matches!(result.record.outcome, OutcomeKind::Completed | OutcomeKind::Cancelled) => {
+                    self.bury(&tenant, &dead).await;
+                }
+                Ok(_) => {}
+                // not acknowledged: the message comes again and finds the result
+                Err(_) => return,
+            }
+        }
+        self.acknowledge(&lease).await;
+    }
+
+    async fn retry(&self, lease: Lease, tenant: TenantName, retry: Retry) {
+        let subject = subject::schedule(&tenant, ScheduleKind::Retry, &retry.id);
+        let mut headers = wire::to_nats(&retry.headers);
+        headers.insert("Nats-Schedule", format!("@at {}", retry.due.to_rfc3339()));
+        headers.insert("Nats-Schedule-Target", retry.target.clone());
+        headers.insert("Nats-Msg-Id", format!("{}:{}", retry.id, retry.attempt));
+        if self.write(&subject, headers, retry.payload.clone()).await {
+            tell(&self.client, &tenant, &retry.event).await;
+            self.acknowledge(&lease).await;
+        }
+    }
+
+    /// Writes a dead letter unless it is there. True to its word or still trying: the lease is extended meanwhile.
+    async fn bury(&self, tenant: &TenantName, dead: &DeadLetter) {
+        let subject = match dead.place() {
+            Some((queue, task)) => subject::dead(tenant, &queue, &task, &dead.id),
+            None => subject::dead_undecodable(tenant, &dead.id),
+        };
+        let mut headers = wire::to_nats(&dead.to_headers());
+        headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
+        self.write(&subject, headers, Bytes::from(dead.payload.clone())).await;
+    }
+
+    /// Publishes and waits for the confirmation, again and again until the broker has the message.
+    async fn write(&self, subject: &str, headers: HeaderMap, body: Bytes) -> bool {
+        loop {
+            let request = async_nats::Request::new().headers(headers.clone()).payload(body.clone());
+            let request = request.timeout(Some(CONFIRM_WITHIN));
+            match self.client.send_request(subject.to_owned(), request).await {
+                Ok(reply) => match serde_json::from_slice::<PublishReply>(&reply.payload) {
+                    Ok(PublishReply { error: None, .. }) => return true,
+                    Ok(PublishReply { error: Some(error), .. }) if error.err_code == WRONG_LAST_SEQUENCE => return true,
+                    Ok(PublishReply { error: Some(error), .. }) => {
+                        tracing::warn!(subject, code = error.err_code, said = error.description, "a write was refused");
+                    }
+                    Err(error) => tracing::warn!(subject, error = %error, "a confirmation cannot be read"),
+                },
+                Err(error) => tracing::debug!(subject, error = %error, "a write was not confirmed"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Acknowledges without waiting: the result is stored, so a second delivery finds it.
+    async fn acknowledge_soon(&self, lease: &Lease) {
+        let _second_delivery_finds_the_result = self.client.publish(lease.address().to_owned(), "+ACK".into()).await;
+    }
+
+    /// Acknowledges and waits for the broker's word.
+    async fn acknowledge(&self, lease: &Lease) {
+        for _ in 0..3 {
+            let request = async_nats::Request::new().payload("+ACK".into()).timeout(Some(CONFIRM_WITHIN));
+            match self.client.send_request(lease.address().to_owned(), request).await {
+                Ok(reply) if reply.status.is_none() => return,
+                Ok(_) | Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+        tracing::debug!(address = lease.address(), "acknowledgement not confirmed; the message may come again");
+    }
+
+    async fn release(&self, lease: &Lease, delay: Option<Duration>) {
+        let word = match delay {
+            None => "-NAK".to_owned(),
+            Some(delay) => format!("-NAK {{\"delay\":{}}}", delay.as_nanos()),
+        };
+        let _lease_runs_out_otherwise = self.client.publish(lease.address().to_owned(), word.into()).await;
+    }
+}
+
+/// The headers of a result: what is stored, how long, and only where the job has no result yet.
+fn result_message(finish: &Finish) -> HeaderMap {
+    let mut headers: Headers = finish.result.to_headers();
+    headers.push("Nats-Expected-Last-Subject-Sequence", "0");
+    headers.push("Nats-TTL", format!("{}s", finish.keep.as_secs().max(1)));
+    wire::to_nats(&headers)
+}
+
+/// Tells watchers by core NATS.
+pub(super) async fn tell(client: &Client, tenant: &TenantName, event: &Event) {
+    let subject = subject::event(tenant, &event.task, &event.id, event.what.token());
+    let body = serde_json::to_vec(event).unwrap_or_default();
+    let _may_be_lost = client.publish(subject, body.into()).await;
+}
+

@@ -1,0 +1,83 @@
+//! admit: Decoded -> Admitted. Cancelled and expired jobs end here, and so do jobs that are done already; a payload
+//! that was too large for its message is fetched.
+
+use super::decode::{Decoded, End};
+use super::{Shared, Step, now};
+use crate::ports::{Broker, Delivery, Ending, Settlement};
+use bytes::Bytes;
+use lovage_job::dead::DeadLetter;
+use lovage_job::job::Job;
+use lovage_job::name::Digest;
+use lovage_job::outcome::{JobError, OutcomeKind};
+use lovage_job::result::JobResult;
+use std::time::Duration;
+
+/// How long a message rests in its queue when the broker failed in the middle of its job.
+pub(super) const REST: Duration = Duration::from_secs(1);
+
+/// A job that may run.
+pub(super) struct Admitted {
+    pub(super) job: Job,
+    pub(super) input: Bytes,
+    pub(super) message: Delivery,
+}
+
+pub(super) async fn admit<B: Broker, T>(shared: &Shared<B, T>, decoded: Decoded) -> Step<Admitted> {
+    let Decoded { job, message } = decoded;
+    // a second delivery may be of a job that is done: its worker died between the result and the acknowledgement
+    if message.delivered > 1 {
+        match shared.broker.result(&message.tenant, &job.id).await {
+            Ok(None) => {}
+            Ok(Some(result)) => return Step::End(done_already(message, result)),
+            Err(_) => return Step::End(release(message)),
+        }
+    }
+    if let Some(reason) = shared.broker.cancelled(&message.tenant, &job.id) {
+        let error = JobError::new(OutcomeKind::Cancelled, reason);
+        return Step::End(End::of(&job, error).settle(shared, message, false));
+    }
+    if let Some(expires) = job.wishes.expires.filter(|expires| *expires <= now()) {
+        let error = JobError::new(OutcomeKind::Expired, format!("not started before it expired at {}", expires.to_rfc3339()));
+        return Step::End(End::of(&job, error).settle(shared, message, true));
+    }
+    match job.wishes.payload.clone() {
+        None => {
+            let input = message.payload.clone();
+            Step::Next(Admitted { job, input, message })
+        }
+        Some(digest) => claim(shared, job, message, &digest).await,
+    }
+}
+
+async fn claim<B: Broker, T>(shared: &Shared<B, T>, job: Job, message: Delivery, digest: &Digest) -> Step<Admitted> {
+    let fault = match shared.broker.payload(&message.tenant, digest).await {
+        Ok(Some(input)) if Digest::of(&input) == *digest => return Step::Next(Admitted { job, input, message }),
+        Ok(Some(_)) => format!("the object {digest} does not have that digest"),
+        Ok(None) => format!("there is no object {digest}; it may have expired"),
+        Err(_) => return Step::End(release(message)),
+    };
+    let error = JobError::new(OutcomeKind::BadInput, format!("the payload cannot be had: {fault}"));
+    Step::End(End::of(&job, error).settle(shared, message, true))
+}
+
+/// Puts a message back for a moment: the broker failed, which is nobody's attempt.
+pub(super) fn release(message: Delivery) -> Settlement {
+    Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Release(Some(REST)) }
+}
+
+/// Nothing is left to do but the dead letter, which may not have been written.
+fn done_already(message: Delivery, result: JobResult) -> Settlement {
+    let dead = match (result.record.outcome, result.error) {
+        (OutcomeKind::Completed | OutcomeKind::Cancelled, _) | (_, None) => None,
+        (_, Some(error)) => Some(Box::new(DeadLetter {
+            id: result.record.id,
+            subject: message.subject.clone(),
+            error,
+            trail: result.trail,
+            buried: result.record.finished,
+            headers: message.headers.clone(),
+            payload: message.payload.to_vec(),
+        })),
+    };
+    Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Settled(dead) }
+}

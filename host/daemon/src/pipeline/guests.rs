@@ -1,0 +1,77 @@
+//! The guest threads: each takes jobs when it has room, and runs several at once on a runtime of its own, so that a
+//! guest never delays the messages to the broker.
+
+use super::{Shared, attempt};
+use crate::intake::Intake;
+use crate::ports::{Broker, Tasks};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::sync::Semaphore;
+use tokio::task::LocalSet;
+
+/// How many guest threads there are, and how much each runs.
+#[derive(Debug, Clone, Copy)]
+pub struct GuestsConfig {
+    /// Attempts at once, over all threads.
+    pub concurrency: usize,
+    /// Threads; one for each core.
+    pub threads: usize,
+}
+
+/// The running guest threads.
+#[derive(Debug)]
+pub struct Guests {
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Guests {
+    /// Starts the threads; they end when the buffer is closed and their last attempt is settled.
+    pub fn start<B: Broker, T: Tasks>(
+        config: GuestsConfig,
+        intake: &Arc<Intake>,
+        shared: &Arc<Shared<B, T>>,
+    ) -> std::io::Result<Self> {
+        let count = config.threads.clamp(1, config.concurrency.max(1));
+        let mut threads = Vec::with_capacity(count);
+        for number in 0..count {
+            // the first threads take what does not divide evenly
+            let room = config.concurrency / count + usize::from(number < config.concurrency % count);
+            let (intake, shared) = (intake.clone(), shared.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let thread = std::thread::Builder::new().name(format!("guests-{number}")).spawn(move || {
+                LocalSet::new().block_on(&runtime, serve(&intake, shared, room.max(1)));
+            })?;
+            threads.push(thread);
+        }
+        Ok(Self { threads })
+    }
+
+    /// Waits for the threads to end. Blocks.
+    pub fn join(self) -> std::thread::Result<()> {
+        self.threads.into_iter().try_for_each(JoinHandle::join)
+    }
+}
+
+/// Takes permits, then jobs, until the buffer is closed; then waits for the attempts that still run.
+async fn serve<B: Broker, T: Tasks>(intake: &Intake, shared: Arc<Shared<B, T>>, room: usize) {
+    let permits = Arc::new(Semaphore::new(room));
+    let shared = Rc::new(shared);
+    while let Ok(first) = permits.clone().acquire_owned().await {
+        let Some(jobs) = intake.take(1 + permits.available_permits()).await else { break };
+        let mut first = Some(first);
+        for job in jobs {
+            let permit = match first.take() {
+                Some(permit) => Ok(permit),
+                None => permits.clone().try_acquire_owned(),
+            };
+            let shared = shared.clone();
+            tokio::task::spawn_local(async move {
+                attempt(&shared, job).await;
+                drop(permit);
+            });
+        }
+    }
+    let all = u32::try_from(room).unwrap_or(u32::MAX);
+    let _every_attempt_ended = permits.acquire_many(all).await;
+}

@@ -1,0 +1,132 @@
+//! judge: Executed -> Settlement. The rules are pure and live in `lovage_job`; here they are applied.
+
+use super::admit::release;
+use super::execute::{Executed, event_of};
+use super::running::StopReason;
+use super::{Shared, now};
+use crate::ports::{Broker, Ending, Finish, Retry, Settlement};
+use bytes::Bytes;
+use lovage_job::dead::DeadLetter;
+use lovage_job::event::Happening;
+use lovage_job::outcome::{Outcome, OutcomeKind};
+use lovage_job::result::{JobResult, ResultRecord};
+use lovage_job::trail::{AttemptRecord, Trail};
+use lovage_job::unit::UnixMs;
+use lovage_job::verdict::{Verdict, judge as verdict_of};
+use std::time::Duration;
+
+/// Outputs above this size go to the object store.
+const OUTPUT_INLINE_MAX: usize = 512 * 1024;
+/// Results outlive the last possible retry by this much: they are what keeps a job from ending twice.
+const FENCE_SPARE: Duration = Duration::from_secs(3600);
+
+pub(super) async fn judge<B: Broker, T>(shared: &Shared<B, T>, executed: Executed) -> Settlement {
+    if executed.stopped == Some(StopReason::Shutdown) && executed.report.outcome.kind() == OutcomeKind::Cancelled {
+        let Executed { message, .. } = executed;
+        return Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Release(None) };
+    }
+    let policy = executed.job.retry_policy(&executed.task.retry);
+    let verdict = verdict_of(&executed.report.outcome, executed.job.attempt, &policy, rand::random());
+    let keep = executed.task.result_keep.unwrap_or(shared.result_keep).max(policy.horizon() + FENCE_SPARE);
+    match verdict {
+        Verdict::RetryAfter(delay) => retry(shared, executed, delay),
+        Verdict::Finish => finish(shared, executed, keep, false).await,
+        Verdict::Bury => finish(shared, executed, keep, true).await,
+    }
+}
+
+fn record_of<B, T>(shared: &Shared<B, T>, executed: &Executed) -> AttemptRecord {
+    AttemptRecord {
+        attempt: executed.job.attempt,
+        outcome: executed.report.outcome.kind(),
+        started: executed.started,
+        digest: Some(executed.task.digest.clone()),
+        worker: shared.worker.to_string(),
+        meter: executed.report.meter,
+        error: executed.report.outcome.error(),
+    }
+}
+
+fn retry<B, T>(shared: &Shared<B, T>, executed: Executed, delay: Duration) -> Settlement {
+    let mut trail = executed.job.trail.clone();
+    trail.add(record_of(shared, &executed));
+    let Executed { job, task, message, report, .. } = executed;
+    let (at, outcome) = (now(), report.outcome.kind());
+    let due = at.after(delay);
+    let error = report.outcome.error().map(|error| error.message).unwrap_or_default();
+    let what = Happening::Retrying { outcome, message: error, due };
+    let retry = Retry {
+        id: job.id.clone(),
+        attempt: job.attempt,
+        target: job.subject.due(&job.id),
+        due,
+        headers: job.next_attempt(&message.headers, Some(&task.digest), &trail),
+        payload: message.payload,
+        event: event_of(shared, &job, at, what),
+    };
+    Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Retry(Box::new(retry)) }
+}
+
+async fn finish<B: Broker, T>(shared: &Shared<B, T>, executed: Executed, keep: Duration, bury: bool) -> Settlement {
+    let error = executed.report.outcome.error();
+    let mut trail = executed.job.trail.clone();
+    if error.is_some() || !trail.0.is_empty() {
+        trail.add(record_of(shared, &executed));
+    }
+    let at = now();
+    let mut record = result_record(shared, &executed, at);
+    let Executed { job, message, report, .. } = executed;
+    let meter = report.meter;
+    let (mut body, content_type) = match report.outcome {
+        Outcome::Completed(output) => (Bytes::from(output.body), Some(output.content_type)),
+        _ => (Bytes::new(), None),
+    };
+    if body.len() > OUTPUT_INLINE_MAX {
+        match shared.broker.store_payload(&message.tenant, body).await {
+            Ok(digest) => record.payload = Some(digest),
+            Err(_) => return release(message),
+        }
+        body = Bytes::new();
+    }
+    let dead = error.as_ref().filter(|_| bury).map(|error| DeadLetter {
+        id: job.id.clone(),
+        subject: message.subject.clone(),
+        error: error.clone(),
+        trail: trail.clone(),
+        buried: at,
+        headers: message.headers.clone(),
+        payload: message.payload.to_vec(),
+    });
+    let what = Happening::Finished {
+        outcome: record.outcome,
+        message: error.as_ref().map(|error| error.message.clone()),
+        wall_us: meter.wall_us,
+        fuel_used: meter.fuel_used,
+    };
+    let event = event_of(shared, &job, at, what);
+    let trail = if error.is_none() && trail.0.len() <= 1 { Trail::default() } else { trail };
+    let result = JobResult { record, error, trail, content_type, body: Vec::new() };
+    let finish = Finish { result, body, keep, reply: job.wishes.reply, dead, event };
+    Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Finish(Box::new(finish)) }
+}
+
+fn result_record<B, T>(shared: &Shared<B, T>, executed: &Executed, at: UnixMs) -> ResultRecord {
+    let job = &executed.job;
+    ResultRecord {
+        id: job.id.clone(),
+        task: Some(job.subject.task.clone()),
+        queue: Some(job.subject.queue.clone()),
+        lane: Some(job.subject.lane),
+        outcome: executed.report.outcome.kind(),
+        digest: Some(executed.task.digest.clone()),
+        version: Some(executed.task.version.clone()),
+        attempt: job.attempt,
+        published: job.published,
+        started: executed.started,
+        finished: at,
+        meter: executed.report.meter,
+        worker: shared.worker.to_string(),
+        tags: job.wishes.tags.clone(),
+        payload: None,
+    }
+}

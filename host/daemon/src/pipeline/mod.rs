@@ -1,0 +1,80 @@
+//! The life of a job on a worker, as a pipe: each step takes the type that the step before it gives, so that skipping
+//! one does not compile.
+//!
+//! ```text
+//! Delivery -> decode -> Decoded -> admit -> Admitted -> resolve -> Ready -> execute -> Executed -> judge -> Settlement
+//! ```
+//!
+//! A step that finds that the job ends here gives the settlement at once. Nothing here knows NATS.
+
+mod admit;
+mod decode;
+mod execute;
+mod guests;
+mod judge;
+mod resolve;
+mod running;
+
+pub use guests::{Guests, GuestsConfig};
+pub use running::{Running, StopReason};
+
+use crate::ports::{Broker, Delivery, Settlement, Tasks};
+use lovage_job::unit::UnixMs;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// What every attempt on this worker shares.
+#[derive(Debug)]
+pub struct Shared<B, T> {
+    /// Where jobs come from and results go.
+    pub broker: Arc<B>,
+    /// What jobs run.
+    pub tasks: Arc<T>,
+    /// The attempts that run now.
+    pub running: Arc<Running>,
+    /// This worker's name.
+    pub worker: Arc<str>,
+    /// The operator's ceiling.
+    pub ceiling: lovage_job::limits::Limits,
+    /// Where events of guests go, to be told to watchers; bounded, and lost where full.
+    pub heard: tokio::sync::mpsc::Sender<(lovage_job::name::TenantName, lovage_job::event::Event)>,
+    /// How long results are kept where the task does not say.
+    pub result_keep: Duration,
+}
+
+/// Whether a job goes on to the next step.
+enum Step<N> {
+    Next(N),
+    End(Settlement),
+}
+
+/// Runs one held message to its settlement.
+async fn attempt<B: Broker, T: Tasks>(shared: &Shared<B, T>, delivery: Delivery) {
+    let settlement = match pass(shared, delivery).await {
+        Step::Next(settlement) | Step::End(settlement) => settlement,
+    };
+    shared.broker.settle(settlement).await;
+}
+
+async fn pass<B: Broker, T: Tasks>(shared: &Shared<B, T>, delivery: Delivery) -> Step<Settlement> {
+    let decoded = match decode::decode(shared, delivery) {
+        Step::Next(decoded) => decoded,
+        Step::End(settlement) => return Step::End(settlement),
+    };
+    let admitted = match admit::admit(shared, decoded).await {
+        Step::Next(admitted) => admitted,
+        Step::End(settlement) => return Step::End(settlement),
+    };
+    let ready = match resolve::resolve(shared, admitted).await {
+        Step::Next(ready) => ready,
+        Step::End(settlement) => return Step::End(settlement),
+    };
+    let executed = execute::execute(shared, ready).await;
+    Step::Next(judge::judge(shared, executed).await)
+}
+
+/// Now, by this machine's clock.
+pub fn now() -> UnixMs {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,156 @@
+//! What the pipeline needs of the outside: the words it shares with the broker's side.
+//!
+//! The pipeline knows these types and traits and nothing of NATS; the `nats` room implements them and knows nothing
+//! of the pipeline.
+
+use bytes::Bytes;
+use lovage_job::catalog::VersionRef;
+use lovage_job::dead::DeadLetter;
+use lovage_job::decode::Origin;
+use lovage_job::event::Event;
+use lovage_job::header::Headers;
+use lovage_job::name::{Digest, JobId, TaskName, TenantName};
+use lovage_job::result::JobResult;
+use lovage_job::unit::UnixMs;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::lease::Lease;
+use crate::registry::ready::ReadyTask;
+
+/// A message that this worker holds: it must be settled, or its lease runs out and another worker gets it.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Whose stream it came from.
+    pub tenant: TenantName,
+    /// The subject that it was published to.
+    pub subject: String,
+    /// Its headers, without the broker's own.
+    pub headers: Headers,
+    /// Its body.
+    pub payload: Bytes,
+    /// What the broker knows of it.
+    pub origin: Origin,
+    /// How often it was delivered, this time included; releases and crashes count too.
+    pub delivered: u64,
+    /// Keeps it from being delivered to anyone else.
+    pub lease: Lease,
+}
+
+/// What happens to a held message, and to its job.
+#[derive(Debug)]
+pub struct Settlement {
+    /// The lease of the message.
+    pub lease: Lease,
+    /// Whose job it is.
+    pub tenant: TenantName,
+    /// What to write before the message is acknowledged.
+    pub ending: Ending,
+}
+
+/// What is written before a message is acknowledged.
+#[derive(Debug)]
+pub enum Ending {
+    /// The job ended: its result is written, unless it has one already.
+    Finish(Box<Finish>),
+    /// The job is tried again later.
+    Retry(Box<Retry>),
+    /// The job is done already; only its dead letter may be missing.
+    Settled(Option<Box<DeadLetter>>),
+    /// The message goes back to its queue as it is, which costs the job no attempt.
+    Release(Option<Duration>),
+}
+
+/// The end of a job.
+#[derive(Debug)]
+pub struct Finish {
+    /// What is stored; its body is in `body`.
+    pub result: JobResult,
+    /// The result's body.
+    pub body: Bytes,
+    /// How long the result is kept.
+    pub keep: Duration,
+    /// Who gets the outcome by core NATS.
+    pub reply: Option<String>,
+    /// The dead letter of a job that failed for good.
+    pub dead: Option<DeadLetter>,
+    /// What watchers are told.
+    pub event: Event,
+}
+
+/// The next attempt of a job.
+#[derive(Debug)]
+pub struct Retry {
+    /// The job.
+    pub id: JobId,
+    /// The attempt that failed.
+    pub attempt: u32,
+    /// Where the broker puts the job when it is due.
+    pub target: String,
+    /// When it is due.
+    pub due: UnixMs,
+    /// The headers of the next attempt.
+    pub headers: Headers,
+    /// The job's payload.
+    pub payload: Bytes,
+    /// What watchers are told.
+    pub event: Event,
+}
+
+/// The broker does not answer, or not as it should. A retry is useful: the message's lease runs on.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct BrokerError(pub String);
+
+/// The broker, as the pipeline sees it.
+pub trait Broker: Send + Sync + 'static {
+    /// Settles a held message; returns once the message is under way, not once it is confirmed.
+    fn settle(&self, settlement: Settlement) -> impl Future<Output = ()> + Send;
+    /// Tells watchers; may be lost.
+    fn tell(&self, tenant: &TenantName, event: &Event) -> impl Future<Output = ()> + Send;
+    /// The result that a job has already.
+    fn result(
+        &self,
+        tenant: &TenantName,
+        id: &JobId,
+    ) -> impl Future<Output = Result<Option<JobResult>, BrokerError>> + Send;
+    /// A payload that was too large for a message; nothing where there is no such object.
+    fn payload(
+        &self,
+        tenant: &TenantName,
+        digest: &Digest,
+    ) -> impl Future<Output = Result<Option<Bytes>, BrokerError>> + Send;
+    /// Stores an output that is too large for a message.
+    fn store_payload(
+        &self,
+        tenant: &TenantName,
+        bytes: Bytes,
+    ) -> impl Future<Output = Result<Digest, BrokerError>> + Send;
+    /// The reason for which a job was cancelled, where it was.
+    fn cancelled(&self, tenant: &TenantName, id: &JobId) -> Option<String>;
+}
+
+/// What a job's task resolves to.
+#[derive(Debug, Clone)]
+pub enum Resolution {
+    /// Compiled and linked.
+    Ready(Arc<ReadyTask>),
+    /// No such task or version; the text says what there is.
+    Unknown(String),
+    /// The version cannot be run.
+    Broken(String),
+}
+
+/// The tasks, as the pipeline sees them.
+pub trait Tasks: Send + Sync + 'static {
+    /// Finds what a job runs; waits where it must be compiled first.
+    fn resolve(
+        &self,
+        tenant: &TenantName,
+        task: &TaskName,
+        wanted: Option<&VersionRef>,
+        pinned: Option<&Digest>,
+        job: &JobId,
+    ) -> impl Future<Output = Result<Resolution, BrokerError>> + Send;
+}

@@ -1,0 +1,168 @@
+//! The catalogue as this worker applies it. A version is live here once it is ready to run, and only then does an
+//! alias move to it: jobs never wait for a deploy, and jobs in flight keep the version they began with.
+
+use super::load::{LoadFault, Loader};
+use crate::nats::store::Catalog;
+use crate::ports::{BrokerError, Resolution, Tasks};
+use lovage_job::catalog::{TaskRecord, VersionRef};
+use lovage_job::name::{Digest, JobId, TaskName, TenantName, VersionName};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The catalogue as this worker applies it.
+pub struct Live {
+    loader: Loader,
+    catalog: Catalog,
+    tasks: RwLock<HashMap<TenantName, HashMap<TaskName, Arc<TaskRecord>>>>,
+}
+
+impl Live {
+    /// An empty catalogue.
+    pub fn new(loader: Loader, catalog: Catalog) -> Self {
+        Self { loader, catalog, tasks: RwLock::default() }
+    }
+
+    /// Applies a changed task: makes ready what its aliases name, then moves the aliases. An alias whose new version
+    /// cannot be run here stays where it was.
+    pub async fn apply(&self, tenant: &TenantName, mut record: TaskRecord) {
+        let mut failed = Vec::new();
+        let names: Vec<VersionName> =
+            record.aliases.values().flat_map(|targets| targets.0.iter().map(|side| side.version.clone())).collect();
+        for version in names {
+            if let Err(error) = self.loader.load(tenant, &record.task, &version).await {
+                tracing::warn!(tenant = %tenant, task = %record.task, version = %version, error = %error, "version cannot be run here");
+                failed.push(version);
+            }
+        }
+        let before = self.record(tenant, &record.task);
+        if let Some(before) = before {
+            for (alias, targets) in &mut record.aliases {
+                let broken = targets.0.iter().any(|side| failed.contains(&side.version));
+                let earlier = before.aliases.get(alias);
+                if let Some(earlier) = earlier.filter(|_| broken) {
+                    *targets = earlier.clone();
+                }
+            }
+        }
+        self.put(tenant, record);
+    }
+
+    /// Forgets a task that was removed.
+    pub fn remove(&self, tenant: &TenantName, task: &TaskName) {
+        let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tasks) = tasks.get_mut(tenant) {
+            tasks.remove(task);
+        }
+    }
+
+    fn put(&self, tenant: &TenantName, record: TaskRecord) {
+        let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
+        tasks.entry(tenant.clone()).or_default().insert(record.task.clone(), Arc::new(record));
+    }
+
+    fn record(&self, tenant: &TenantName, task: &TaskName) -> Option<Arc<TaskRecord>> {
+        let tasks = self.tasks.read().unwrap_or_else(PoisonError::into_inner);
+        tasks.get(tenant)?.get(task).cloned()
+    }
+
+    /// The version that the catalogue itself names, for a job that this worker's view does not know yet: whoever
+    /// pushes a task may publish its first job a moment later.
+    async fn ask(
+        &self,
+        tenant: &TenantName,
+        task: &TaskName,
+        wanted: Option<&VersionRef>,
+        job: &JobId,
+    ) -> Result<Result<VersionName, String>, BrokerError> {
+        let Some(record) = self.catalog.task(tenant, task).await? else {
+            return Ok(Err(format!("there is no task {task} of tenant {tenant}; push one under that name")));
+        };
+        let found = record.resolve(wanted, job).map(|entry| entry.version.clone()).map_err(|error| error.to_string());
+        if self.record(tenant, task).is_none() {
+            self.put(tenant, record);
+        }
+        Ok(found)
+    }
+}
+
+impl Tasks for Live {
+    async fn resolve(
+        &self,
+        tenant: &TenantName,
+        task: &TaskName,
+        wanted: Option<&VersionRef>,
+        pinned: Option<&Digest>,
+        job: &JobId,
+    ) -> Result<Resolution, BrokerError> {
+        let pinned = pinned.cloned().map(VersionRef::Digest);
+        let wanted = pinned.as_ref().or(wanted);
+        let known = self.record(tenant, task);
+        let here = known.and_then(|record| record.resolve(wanted, job).ok().map(|entry| entry.version.clone()));
+        let version = match here {
+            Some(version) => match self.loader.ready(tenant, task, &version) {
+                Some(ready) => return Ok(Resolution::Ready(ready)),
+                None => version,
+            },
+            None => match self.ask(tenant, task, wanted, job).await? {
+                Ok(version) => version,
+                Err(reason) => return Ok(Resolution::Unknown(reason)),
+            },
+        };
+        match self.loader.load(tenant, task, &version).await {
+            Ok(ready) => Ok(Resolution::Ready(ready)),
+            Err(LoadFault::Broken(reason)) => Ok(Resolution::Broken(reason)),
+            Err(error @ LoadFault::Missing { .. }) => Ok(Resolution::Unknown(error.to_string())),
+            Err(LoadFault::Passing(error)) => Err(error),
+        }
+    }
+}
+
+/// Applies changes of tasks in the order they come, each task on its own, so that a slow compilation holds up no
+/// other task.
+pub struct Appliers {
+    live: Arc<Live>,
+    newest: HashMap<(TenantName, TaskName), tokio::sync::watch::Sender<Option<TaskRecord>>>,
+}
+
+impl Appliers {
+    /// Nothing to apply yet.
+    pub fn new(live: Arc<Live>) -> Self {
+        Self { live, newest: HashMap::new() }
+    }
+
+    /// Takes a change of the catalogue. While one state of a task is made ready, only the newest further one waits.
+    pub fn change(&mut self, key: &str, value: Option<&[u8]>) {
+        let mut tokens = key.splitn(3, '.');
+        let (Some(tenant), Some("task"), Some(task)) = (tokens.next(), tokens.next(), tokens.next()) else { return };
+        let (Ok(tenant), Ok(task)) = (tenant.parse::<TenantName>(), task.parse::<TaskName>()) else { return };
+        let Some(value) = value else {
+            self.newest.remove(&(tenant.clone(), task.clone()));
+            self.live.remove(&tenant, &task);
+            return;
+        };
+        match serde_json::from_slice::<TaskRecord>(value) {
+            Ok(record) => self.newest(tenant, task).send_replace(Some(record)),
+            Err(error) => {
+                tracing::warn!(key, error = %error, "a task in the catalogue cannot be read");
+                None
+            }
+        };
+    }
+
+    fn newest(&mut self, tenant: TenantName, task: TaskName) -> &tokio::sync::watch::Sender<Option<TaskRecord>> {
+        let live = self.live.clone();
+        self.newest.entry((tenant.clone(), task)).or_insert_with(|| {
+            let (sender, mut receiver) = tokio::sync::watch::channel(None);
+            // ends when the task is removed or the catalogue is no longer followed
+            tokio::spawn(async move {
+                while receiver.changed().await.is_ok() {
+                    let record = receiver.borrow_and_update().clone();
+                    if let Some(record) = record {
+                        live.apply(&tenant, record).await;
+                    }
+                }
+            });
+            sender
+        })
+    }
+}

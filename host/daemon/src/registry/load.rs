@@ -1,0 +1,136 @@
+//! Makes versions ready: record, component, compilation in a child process, linking. Callers that want the same
+//! version share one load.
+
+use super::ready::{LimitPolicy, ReadyTask};
+use crate::nats::store::{Catalog, Components};
+use crate::ports::BrokerError;
+use lovage_job::name::{Digest, TaskName, TenantName, VersionName};
+use lovage_sandbox::{CompileError, Compiler, Sandbox};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
+
+/// A version that cannot be run, or not now.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LoadFault {
+    /// The version is at fault; the text is fit for outsiders.
+    #[error("{0}")]
+    Broken(String),
+    /// There is no such version in the catalogue.
+    #[error("task {task} has no version {version}")]
+    Missing {
+        /// The task.
+        task: TaskName,
+        /// The version.
+        version: VersionName,
+    },
+    /// The broker or the machine is; a retry is useful.
+    #[error(transparent)]
+    Passing(#[from] BrokerError),
+}
+
+/// Which version.
+type Key = (TenantName, TaskName, VersionName);
+
+/// Makes versions ready and keeps them.
+pub struct Loader {
+    sandbox: Sandbox,
+    compiler: Compiler,
+    catalog: Catalog,
+    components: Components,
+    policy: LimitPolicy,
+    loads: Mutex<HashMap<Key, Slot>>,
+    /// The most versions that are kept ready.
+    kept_max: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Slot {
+    cell: Arc<OnceCell<Result<Arc<ReadyTask>, LoadFault>>>,
+    used: std::time::Instant,
+}
+
+/// How many versions a worker keeps ready.
+const KEPT_MAX: usize = 1_000;
+
+impl Loader {
+    /// A loader without anything ready.
+    pub fn new(
+        sandbox: Sandbox,
+        compiler: Compiler,
+        catalog: Catalog,
+        components: Components,
+        policy: LimitPolicy,
+    ) -> Self {
+        Self { sandbox, compiler, catalog, components, policy, loads: Mutex::default(), kept_max: KEPT_MAX }
+    }
+
+    /// The version, where it is ready already.
+    pub fn ready(&self, tenant: &TenantName, task: &TaskName, version: &VersionName) -> Option<Arc<ReadyTask>> {
+        let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = loads.get_mut(&(tenant.clone(), task.clone(), version.clone()))?;
+        slot.used = std::time::Instant::now();
+        slot.cell.get()?.as_ref().ok().cloned()
+    }
+
+    /// Makes a version ready, or finds it ready.
+    pub async fn load(
+        &self,
+        tenant: &TenantName,
+        task: &TaskName,
+        version: &VersionName,
+    ) -> Result<Arc<ReadyTask>, LoadFault> {
+        let key = (tenant.clone(), task.clone(), version.clone());
+        let cell = self.cell(&key);
+        let loaded = cell.get_or_init(|| self.prepare(&key)).await.clone();
+        if matches!(loaded, Err(LoadFault::Passing(_) | LoadFault::Missing { .. })) {
+            self.forget(&key, &cell);
+        }
+        loaded
+    }
+
+    fn cell(&self, key: &Key) -> Arc<OnceCell<Result<Arc<ReadyTask>, LoadFault>>> {
+        let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
+        if loads.len() >= self.kept_max && !loads.contains_key(key) {
+            let oldest = loads.iter().min_by_key(|(_, slot)| slot.used).map(|(key, _)| key.clone());
+            oldest.and_then(|oldest| loads.remove(&oldest));
+        }
+        let now = std::time::Instant::now();
+        loads.entry(key.clone()).or_insert_with(|| Slot { cell: Arc::default(), used: now }).cell.clone()
+    }
+
+    /// Drops a load that failed for a passing reason, so that the next job tries again.
+    fn forget(&self, key: &Key, cell: &Arc<OnceCell<Result<Arc<ReadyTask>, LoadFault>>>) {
+        let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
+        if loads.get(key).is_some_and(|slot| Arc::ptr_eq(&slot.cell, cell)) {
+            loads.remove(key);
+        }
+    }
+
+    async fn prepare(&self, (tenant, task, version): &Key) -> Result<Arc<ReadyTask>, LoadFault> {
+        let record = self.catalog.version(tenant, task, version).await?;
+        let missing = || LoadFault::Missing { task: task.clone(), version: version.clone() };
+        let record = record.ok_or_else(missing)?;
+        let component = self.components.get(tenant, &record.digest).await?;
+        let component = component
+            .ok_or_else(|| LoadFault::Broken(format!("the component {} is not in the store", record.digest)))?;
+        let actual = Digest::of(&component);
+        if actual != record.digest {
+            let reason = format!("the stored component has digest {actual} where {} is expected", record.digest);
+            return Err(LoadFault::Broken(reason));
+        }
+        let artifact = self.compiler.compile(&record.digest, &component).await.map_err(compile_fault)?;
+        let broken = |error: &dyn std::fmt::Display| LoadFault::Broken(error.to_string());
+        let sandboxed = self.sandbox.load(&artifact, &record.export.entry).map_err(|error| broken(&error))?;
+        let ready = ReadyTask::new(&record, sandboxed, &self.policy).map_err(|error| broken(&error))?;
+        tracing::info!(tenant = %tenant, task = %task, version = %version, component.digest = %record.digest, "version ready");
+        Ok(Arc::new(ready))
+    }
+}
+
+fn compile_fault(error: CompileError) -> LoadFault {
+    match error {
+        CompileError::Host { .. } => LoadFault::Passing(BrokerError(error.to_string())),
+        CompileError::TooExpensive { .. } | CompileError::Invalid { .. } => LoadFault::Broken(error.to_string()),
+    }
+}

@@ -1,0 +1,261 @@
+//! Pushing: inspect, compile within limits, store, and only then move the alias. Nothing is stored of a component that
+//! could not run.
+
+use crate::nats::store::{Catalog, Components};
+use crate::pipeline::now;
+use crate::ports::BrokerError;
+use lovage_job::catalog::{
+    AliasError, AliasTargets, CatalogError, Export, Shape, TaskRecord, VersionEntry, VersionRecord,
+};
+use lovage_job::limits::{Limits, LimitsWish};
+use lovage_job::name::{AliasName, Digest, TaskName, TenantName, VersionName};
+use lovage_job::retry::RetryPolicy;
+use lovage_sandbox::{
+    CompileError, Compiler, DescribeError, InspectError, InspectOptions, Inspection, Sandbox, SandboxError, inspect,
+};
+use std::collections::BTreeMap;
+
+/// What to push, and how.
+#[derive(Debug, Clone, Default)]
+pub struct PushOptions {
+    /// The task's name, where the component has one task or `export` chooses one.
+    pub name: Option<TaskName>,
+    /// The version's name; the next number where none is given.
+    pub version: Option<VersionName>,
+    /// Which of the component's tasks; all of them where none is given.
+    pub export: Option<String>,
+    /// How the component is called, where it can be called in several ways.
+    pub shape: Option<Shape>,
+    /// The alias that moves to the new version; none where the version shall only be there.
+    pub alias: Option<AliasName>,
+    /// Limits over those that the author asks for.
+    pub limits: LimitsWish,
+    /// Retries in place of the default.
+    pub retry: Option<RetryPolicy>,
+    /// The program's arguments.
+    pub args: Vec<String>,
+    /// The program's environment.
+    pub env: BTreeMap<String, String>,
+    /// How long results are kept, in seconds.
+    pub result_ttl_seconds: Option<u64>,
+    /// The largest component, in bytes.
+    pub size_max: usize,
+}
+
+/// What was pushed.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Pushed {
+    /// The version's record.
+    #[serde(flatten)]
+    pub record: VersionRecord,
+    /// The alias that names it now.
+    pub alias: Option<AliasName>,
+    /// Whether this version was there already.
+    pub existing: bool,
+    /// Whether the component was made from a core module of WASI preview 1.
+    pub adapted: bool,
+}
+
+/// A push that was refused. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// The file is not a component that can run.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// It does not compile, or not within limits.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// It does not describe its tasks.
+    #[error(transparent)]
+    Describe(#[from] DescribeError),
+    /// It cannot be linked.
+    #[error("the component cannot be linked: {0}")]
+    Link(String),
+    /// The engine does not start.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// Several tasks and one name.
+    #[error("the component has {count} tasks ({names}), so a name alone is not enough: choose one with --export")]
+    NameForMany {
+        /// How many.
+        count: usize,
+        /// Their names.
+        names: String,
+    },
+    /// No such task in the component.
+    #[error("the component has no task {wanted:?}; it has {names}")]
+    NoExport {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        names: String,
+    },
+    /// Arguments for something that is no program.
+    #[error("arguments and environment are for programs (wasi:cli), and {task} is a {shape}")]
+    NotAProgram {
+        /// The task.
+        task: TaskName,
+        /// Its shape.
+        shape: Shape,
+    },
+    /// The schema of the input cannot be used.
+    #[error("task {task}: {reason}")]
+    Schema {
+        /// The task.
+        task: TaskName,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The catalogue refuses.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The alias makes no sense.
+    #[error(transparent)]
+    Alias(#[from] AliasError),
+    /// The broker failed; a retry is useful.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+/// A component that was inspected, compiled and linked, with the tasks it has.
+#[derive(Debug)]
+pub struct Checked {
+    /// What inspection found.
+    pub inspection: Inspection,
+    /// The digest of the component's bytes.
+    pub digest: Digest,
+    /// Its tasks.
+    pub exports: Vec<Export>,
+    /// The compiled component.
+    pub artifact: lovage_sandbox::ArtifactPath,
+}
+
+/// Checks a component to the end, short of storing it.
+pub async fn check(
+    bytes: &[u8],
+    options: &InspectOptions,
+    sandbox: &Sandbox,
+    compiler: &Compiler,
+) -> Result<Checked, PushError> {
+    let inspection = inspect(bytes, options)?;
+    let digest = Digest::of(&inspection.component);
+    let artifact = compiler.compile(&digest, &inspection.component).await?;
+    let exports = match inspection.shape {
+        Shape::Handler => sandbox.describe(&artifact, &Limits::default()).await?,
+        Shape::Http | Shape::Command | Shape::Function => inspection.exports.clone(),
+    };
+    for export in &exports {
+        sandbox.load(&artifact, &export.entry).map_err(|error| PushError::Link(error.to_string()))?;
+        let schema = lovage_job::schema::InputCheck::new(&export.input);
+        schema.map_err(|error| PushError::Schema { task: export.name.clone(), reason: error.to_string() })?;
+    }
+    Ok(Checked { inspection, digest, exports, artifact })
+}
+
+/// Chooses what to push of a component, under which names.
+pub fn choose(exports: &[Export], options: &PushOptions) -> Result<Vec<Export>, PushError> {
+    let names = || exports.iter().map(|export| export.name.as_str()).collect::<Vec<_>>().join(", ");
+    let mut chosen: Vec<Export> = match &options.export {
+        None => exports.to_vec(),
+        Some(wanted) => exports.iter().filter(|export| export.name.as_str() == wanted).cloned().collect(),
+    };
+    if let (true, Some(wanted)) = (chosen.is_empty(), &options.export) {
+        return Err(PushError::NoExport { wanted: wanted.clone(), names: names() });
+    }
+    if let Some(name) = &options.name {
+        match chosen.as_mut_slice() {
+            [one] => one.name = name.clone(),
+            many => return Err(PushError::NameForMany { count: many.len(), names: names() }),
+        }
+    }
+    let program_only = !options.args.is_empty() || !options.env.is_empty();
+    match chosen.iter().find(|export| program_only && export.entry.shape() != Shape::Command) {
+        Some(export) => Err(PushError::NotAProgram { task: export.name.clone(), shape: export.entry.shape() }),
+        None => Ok(chosen),
+    }
+}
+
+/// Stores a checked component and its tasks, and moves the alias.
+pub async fn store(
+    catalog: &Catalog,
+    components: &Components,
+    tenant: &TenantName,
+    checked: &Checked,
+    options: &PushOptions,
+) -> Result<Vec<Pushed>, PushError> {
+    let chosen = choose(&checked.exports, options)?;
+    components.put(tenant, &checked.digest, &checked.inspection.component).await?;
+    let mut pushed = Vec::with_capacity(chosen.len());
+    for export in chosen {
+        pushed.push(store_one(catalog, tenant, checked, export, options).await?);
+    }
+    Ok(pushed)
+}
+
+async fn store_one(
+    catalog: &Catalog,
+    tenant: &TenantName,
+    checked: &Checked,
+    export: Export,
+    options: &PushOptions,
+) -> Result<Pushed, PushError> {
+    let task = export.name.clone();
+    let known = catalog.task(tenant, &task).await?.unwrap_or_else(|| TaskRecord::new(task.clone()));
+    let entry = next_version(&known, checked, options);
+    let existing = known.version(&entry.version).is_some_and(|known| known.digest == entry.digest);
+    // a refusal must come before anything is written
+    known.clone().add(entry.clone())?;
+    let attempts = export.attempts_max;
+    let mut retry = options.retry.clone().unwrap_or_default();
+    if let (None, Some(attempts)) = (&options.retry, attempts) {
+        retry.attempts_max = attempts.clamp(1, lovage_job::retry::ATTEMPTS_MAX);
+    }
+    let record = VersionRecord {
+        task: task.clone(),
+        version: entry.version.clone(),
+        digest: checked.digest.clone(),
+        size_bytes: u64::try_from(checked.inspection.component.len()).unwrap_or(u64::MAX),
+        pushed: entry.pushed,
+        export,
+        limits: options.limits.clone(),
+        retry,
+        args: options.args.clone(),
+        env: options.env.clone(),
+        imports: checked.inspection.imports.clone(),
+        result_ttl_seconds: options.result_ttl_seconds,
+    };
+    let record = if existing {
+        catalog.version(tenant, &task, &entry.version).await?.unwrap_or(record)
+    } else {
+        catalog.put_version(tenant, &record).await?;
+        record
+    };
+    let alias = options.alias.clone();
+    let change = |before: Option<TaskRecord>| -> Result<(TaskRecord, ()), PushError> {
+        let mut after = before.unwrap_or_else(|| TaskRecord::new(task.clone()));
+        after.add(entry.clone())?;
+        if let Some(alias) = &alias {
+            after.promote(alias.clone(), AliasTargets::all(entry.version.clone()), now())?;
+        }
+        Ok((after, ()))
+    };
+    catalog.change(tenant, &task, change).await?;
+    Ok(Pushed { record, alias, existing, adapted: checked.inspection.adapted })
+}
+
+/// The version's name: as given, or that of the same component, or the next number.
+fn next_version(known: &TaskRecord, checked: &Checked, options: &PushOptions) -> VersionEntry {
+    let same = known.versions.iter().rev().find(|entry| entry.digest == checked.digest);
+    match (&options.version, same) {
+        (None, Some(same)) => same.clone(),
+        (None, None) => {
+            let free = (known.pushed_count + 1..).map(VersionName::numbered);
+            let version = free.into_iter().find(|name| known.version(name).is_none());
+            let version = version.unwrap_or_else(|| VersionName::numbered(known.pushed_count + 1));
+            VersionEntry { version, digest: checked.digest.clone(), pushed: now() }
+        }
+        (Some(version), _) => {
+            VersionEntry { version: version.clone(), digest: checked.digest.clone(), pushed: now() }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Serves tenants as they come: their streams and consumers are made, and each lane of each queue is pulled.
+
+use crate::intake::Intake;
+use crate::lease::Leases;
+use crate::nats::control::watch;
+use crate::nats::puller::{Puller, SourceName};
+use crate::nats::topology::{self, TopologyConfig};
+use async_nats::Client;
+use async_nats::jetstream::Context;
+use lovage_job::name::{QueueName, TenantName};
+use lovage_job::subject::{Lane, asset};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch as signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The pause before a tenant whose streams cannot be made is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What it takes to serve tenants.
+pub struct Tenants {
+    /// The connection.
+    pub client: Client,
+    /// JetStream on it.
+    pub js: Context,
+    /// What streams are made with.
+    pub topology: TopologyConfig,
+    /// The queues that are served, with their weights.
+    pub queues: Vec<(QueueName, usize)>,
+    /// Where jobs go.
+    pub intake: Arc<Intake>,
+    /// Where leases are kept.
+    pub leases: Arc<Leases>,
+    /// Counts how often the connection was made.
+    pub connections: signal::Receiver<u64>,
+    /// Told of missing consumers.
+    pub missing: mpsc::Sender<SourceName>,
+    /// Ends the pulls.
+    pub stop: CancellationToken,
+    /// Owns the pulls.
+    pub tracker: TaskTracker,
+    /// Who is served already, and when each one's stream of jobs was created, in Unix milliseconds.
+    pub served: Mutex<HashMap<TenantName, Arc<AtomicU64>>>,
+}
+
+/// The share of a lane: high goes first, low is never starved.
+fn weight(lane: Lane) -> usize {
+    match lane {
+        Lane::High => 16,
+        Lane::Normal => 4,
+        Lane::Low => 1,
+    }
+}
+
+impl Tenants {
+    /// Serves every tenant there is and every one to come. Returns once those there are now are served.
+    pub async fn follow(self: Arc<Self>, misses: mpsc::Receiver<SourceName>) -> anyhow::Result<()> {
+        let bucket = self.js.get_key_value(asset::TENANTS).await?;
+        register(&bucket, &TenantName::default_tenant()).await?;
+        self.serve(TenantName::default_tenant()).await?;
+        let (caught_up, ready) = tokio::sync::oneshot::channel();
+        let all = self.clone();
+        self.tracker.spawn(async move {
+            let each = |change: crate::nats::control::Change| {
+                let all = all.clone();
+                async move {
+                    let Ok(tenant) = change.key.parse::<TenantName>() else { return };
+                    if change.value.is_some() {
+                        all.serve_in_time(tenant).await;
+                    }
+                }
+            };
+            watch(&bucket, ">", &all.stop, Some(caught_up), each).await;
+        });
+        self.tracker.spawn(self.clone().mend(misses));
+        let _later_tenants_come_by_themselves = ready.await;
+        Ok(())
+    }
+
+    async fn serve_in_time(&self, tenant: TenantName) {
+        while let Err(error) = self.serve(tenant.clone()).await {
+            tracing::warn!(tenant = %tenant, error = %error, "tenant not served yet");
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    }
+
+    async fn serve(&self, tenant: TenantName) -> Result<(), topology::TopologyError> {
+        if self.served.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&tenant) {
+            return Ok(());
+        }
+        let stream_created = topology::ensure_tenant(&self.js, &tenant, self.topology).await?;
+        for (queue, _) in &self.queues {
+            for lane in Lane::ALL {
+                topology::ensure_consumer(&self.js, &tenant, queue, lane, self.topology).await?;
+            }
+        }
+        let created = Arc::new(AtomicU64::new(stream_created.0));
+        self.served.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone(), created.clone());
+        for (queue, share) in &self.queues {
+            for lane in Lane::ALL {
+                let name = SourceName { tenant: tenant.clone(), queue: queue.clone(), lane };
+                self.pull(name, created.clone(), *share);
+            }
+        }
+        tracing::info!(tenant = %tenant, "tenant served");
+        Ok(())
+    }
+
+    fn pull(&self, name: SourceName, stream_created: Arc<AtomicU64>, share: usize) {
+        let puller = Puller {
+            client: self.client.clone(),
+            source: self.intake.add_source(share.max(1) * weight(name.lane)),
+            name,
+            stream_created,
+            leases: self.leases.clone(),
+            connections: self.connections.clone(),
+            missing: self.missing.clone(),
+        };
+        self.tracker.spawn(puller.run(self.stop.clone()));
+    }
+
+    /// Makes consumers again that someone removed, and says so: a worker must not sit silently on a missing queue.
+    async fn mend(self: Arc<Self>, mut misses: mpsc::Receiver<SourceName>) {
+        loop {
+            let miss = tokio::select! {
+                () = self.stop.cancelled() => return,
+                miss = misses.recv() => miss,
+            };
+            let Some(miss) = miss else { return };
+            let made = async {
+                let created = topology::ensure_tenant(&self.js, &miss.tenant, self.topology).await?;
+                // a stream that was made anew counts from 1 again: ids of plain jobs must not repeat
+                if let Some(known) = self.served.lock().unwrap_or_else(PoisonError::into_inner).get(&miss.tenant) {
+                    known.store(created.0, Ordering::Relaxed);
+                }
+                topology::ensure_consumer(&self.js, &miss.tenant, &miss.queue, miss.lane, self.topology).await
+            };
+            match made.await {
+                Ok(_) => tracing::debug!(tenant = %miss.tenant, queue = %miss.queue, lane = %miss.lane, "consumer there"),
+                Err(error) => tracing::warn!(tenant = %miss.tenant, queue = %miss.queue, error = %error, "consumer missing"),
+            }
+        }
+    }
+}
+
+/// Notes a tenant, unless it is noted.
+pub async fn register(bucket: &async_nats::jetstream::kv::Store, tenant: &TenantName) -> anyhow::Result<()> {
+    let record = serde_json::json!({ "tenant": tenant, "home": "local", "created": crate::pipeline::now() });
+    if bucket.get(tenant.as_str()).await?.is_none() {
+        // someone else may note it at the same moment
+        let _noted_by_another = bucket.create(tenant.as_str(), record.to_string().into()).await;
+    }
+    Ok(())
+}

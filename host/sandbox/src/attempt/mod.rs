@@ -1,0 +1,12 @@
+//! One run of one task: what it is given, what it may use while it runs, and how its end is read.
+
+pub(crate) mod cancel;
+pub(crate) mod cell;
+pub(crate) mod ending;
+pub(crate) mod event;
+pub(crate) mod journal;
+pub(crate) mod memory;
+pub(crate) mod panic_text;
+pub(crate) mod pipe;
+pub(crate) mod request;
+pub(crate) mod run;

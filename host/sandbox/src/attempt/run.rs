@@ -1,0 +1,228 @@
+//! One attempt from start to end: a slot, a store with every limit on, the call, and the reading of its end.
+//!
+//! Everything of the attempt lives in this call and is gone when it returns. Nothing here retries.
+
+use crate::attempt::cell::Cell;
+use crate::attempt::ending::{Fault, Stop, cancelled, outcome_of, timed_out};
+use crate::attempt::journal::Journal;
+use crate::attempt::memory::MemoryLimiter;
+use crate::attempt::pipe::{LogPipe, PayloadPipe, ResultPipe};
+use crate::attempt::request::{AttemptControl, AttemptReport, AttemptRequest, JobInfo};
+use crate::sandbox::Room;
+use crate::shape::egress::NoEgress;
+use crate::shape::{Call, Callee};
+use bytes::Bytes;
+use futures::FutureExt;
+use lovage_job::limits::Limits;
+use lovage_job::outcome::{Meter, Outcome};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Store, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi_http::WasiHttpCtx;
+
+/// Fuel between two points where the count is written back; what a guest is stopped within is not counted.
+const FUEL_WRITE_BACK: u64 = 100_000_000;
+/// The longest attempt, where a limit would overflow the clock.
+const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+/// What the host may copy out of a guest beside its result and its log.
+const HOSTCALL_MARGIN: u64 = 1 << 20;
+
+/// What runs in a store.
+pub(crate) trait Guest: Send {
+    /// What it gives where it does not fail.
+    type Answer: Send;
+    /// Sets the component up and calls it.
+    fn call(self, store: &mut Store<Cell>) -> impl Future<Output = Result<Self::Answer, Fault>> + Send;
+}
+
+struct TaskCall<'t> {
+    callee: &'t Callee,
+    call: Call,
+}
+
+impl Guest for TaskCall<'_> {
+    type Answer = Outcome;
+    async fn call(self, store: &mut Store<Cell>) -> Result<Outcome, Fault> {
+        self.callee.call(store, self.call).await
+    }
+}
+
+/// Makes one attempt.
+pub(crate) async fn run(room: &Room, callee: &Callee, request: AttemptRequest, control: AttemptControl) -> AttemptReport {
+    let started = std::time::Instant::now();
+    let limits = request.limits.clone();
+    let journal = Journal::new(limits.log.as_usize(), control.events.clone());
+    let result = callee.wants_result_pipe().then(|| ResultPipe::new(limits.output.as_usize()));
+    let cell = cell(room, &request, &control, &journal, result.as_ref());
+    let guest = TaskCall { callee, call: Call { request, result } };
+    let mut meter = Meter::default();
+    let (Ok(outcome) | Err(outcome)) = guarded(room, cell, &limits, guest, &mut meter).await;
+    // A sink that panics here loses only itself.
+    let told = std::panic::catch_unwind(AssertUnwindSafe(|| journal.finish()));
+    let (log, log_truncated) = told.unwrap_or_default();
+    meter.wall_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    AttemptReport { outcome, meter, log, log_truncated }
+}
+
+/// Runs `guest` under `limits` for its answer alone, outside of any job.
+pub(crate) async fn ask<G: Guest>(room: &Room, limits: &Arc<Limits>, guest: G) -> Result<G::Answer, Outcome> {
+    let request = AttemptRequest {
+        job: JobInfo::default(),
+        input: Bytes::new(),
+        limits: limits.clone(),
+        args: Arc::default(),
+        env: Arc::default(),
+    };
+    let journal = Journal::new(limits.log.as_usize(), None);
+    let cell = cell(room, &request, &AttemptControl::default(), &journal, None);
+    guarded(room, cell, limits, guest, &mut Meter::default()).await
+}
+
+/// Catches panics of the host, also those of dropping what a guest leaves behind.
+async fn guarded<G: Guest>(
+    room: &Room,
+    cell: Cell,
+    limits: &Limits,
+    guest: G,
+    meter: &mut Meter,
+) -> Result<G::Answer, Outcome> {
+    match AssertUnwindSafe(attempt(room, cell, limits, guest, meter)).catch_unwind().await {
+        Ok(ended) => ended,
+        Err(panic) => {
+            tracing::error!(panic = panic_message(panic.as_ref()), "the sandbox panicked");
+            Err(Outcome::HostFault { message: "the worker failed while it ran the task".to_owned() })
+        }
+    }
+}
+
+async fn attempt<G: Guest>(
+    room: &Room,
+    cell: Cell,
+    limits: &Limits,
+    guest: G,
+    meter: &mut Meter,
+) -> Result<G::Answer, Outcome> {
+    let deadline = cell.deadline;
+    let cancel = cell.cancel.clone();
+    let stopped = async {
+        match &cancel {
+            Some(signal) => signal.wait().await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut stopped = std::pin::pin!(stopped);
+    let _slot = tokio::select! {
+        biased;
+        () = &mut stopped => return Err(cancelled(&cell)),
+        slot = room.slot() => slot,
+        () = tokio::time::sleep_until(deadline) => {
+            return Err(Outcome::HostFault { message: "the worker is full: no sandbox is free".to_owned() });
+        }
+    };
+    let mut store = Store::new(room.engine(), cell);
+    limit(&mut store, limits);
+    let end = {
+        let guest = AssertUnwindSafe(guest.call(&mut store)).catch_unwind();
+        tokio::select! {
+            biased;
+            end = guest => End::Returned(end),
+            () = &mut stopped => End::Stopped,
+            () = tokio::time::sleep_until(deadline) => End::Deadline,
+        }
+    };
+    meter.fuel_used = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
+    meter.memory_peak_bytes = u64::try_from(store.data().memory.peak_bytes()).unwrap_or(u64::MAX);
+    match end {
+        End::Returned(Ok(Ok(answer))) => Ok(answer),
+        End::Returned(Ok(Err(fault))) => Err(outcome_of(fault, store.data(), limits)),
+        End::Returned(Err(panic)) => std::panic::resume_unwind(panic),
+        End::Stopped => Err(cancelled(store.data())),
+        End::Deadline => Err(timed_out(store.data(), limits)),
+    }
+}
+
+enum End<T> {
+    Returned(T),
+    Stopped,
+    Deadline,
+}
+
+fn cell(
+    room: &Room,
+    request: &AttemptRequest,
+    control: &AttemptControl,
+    journal: &Journal,
+    result: Option<&ResultPipe>,
+) -> Cell {
+    let limits = &request.limits;
+    let deadline = Instant::now() + limits.timeout.min(TIMEOUT_MAX);
+    let mut wasi = WasiCtx::builder();
+    wasi.max_random_size(limits.random.0).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    wasi.stderr(LogPipe(journal.clone()));
+    match result {
+        Some(result) => {
+            wasi.stdout(result.clone()).stdin(PayloadPipe::new(request.input.clone()));
+            wasi.arg(&request.job.task).args(&request.args);
+        }
+        None => {
+            wasi.stdout(LogPipe(journal.clone()));
+        }
+    }
+    if !request.env.is_empty() {
+        wasi.envs(&request.env);
+    }
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(usize::try_from(limits.resources).unwrap_or(usize::MAX));
+    let mut http = WasiHttpCtx::new();
+    http.set_field_size_limit(limits.http_fields.as_usize());
+    let memory = MemoryLimiter::new(
+        room.budget(),
+        limits.memory.as_usize().min(room.memory_bytes_max()),
+        usize::try_from(limits.table_elements).unwrap_or(usize::MAX),
+        usize::try_from(limits.instances).unwrap_or(usize::MAX),
+    );
+    Cell {
+        table,
+        wasi: wasi.build(),
+        http,
+        egress: NoEgress(journal.clone()),
+        memory,
+        journal: journal.clone(),
+        deadline,
+        cancel: control.cancel.clone(),
+    }
+}
+
+/// Puts every limit on a store, before anything of the guest runs: fuel and epochs cover its start functions too.
+fn limit(store: &mut Store<Cell>, limits: &Limits) {
+    store.limiter_async(|cell| &mut cell.memory);
+    // Both fail only where the engine was configured without fuel; the configuration is ours.
+    let fuelled = store.set_fuel(limits.fuel).and_then(|()| store.fuel_async_yield_interval(Some(FUEL_WRITE_BACK)));
+    debug_assert!(fuelled.is_ok());
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(at_epoch);
+    let copied = limits.hostcall.0.max(limits.output.0.saturating_add(HOSTCALL_MARGIN));
+    store.set_hostcall_fuel(usize::try_from(copied).unwrap_or(usize::MAX));
+    store.set_max_component_handles(usize::try_from(limits.resources).unwrap_or(usize::MAX));
+}
+
+/// Looks at a guest that has run since the last tick.
+fn at_epoch(context: StoreContextMut<'_, Cell>) -> wasmtime::Result<UpdateDeadline> {
+    let cell = context.data();
+    if cell.cancel.as_ref().is_some_and(|signal| signal.stopped().is_some()) {
+        return Err(Stop::Cancelled.into());
+    }
+    if Instant::now() >= cell.deadline {
+        return Err(Stop::Deadline.into());
+    }
+    Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

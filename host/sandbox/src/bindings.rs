@@ -1,0 +1,12 @@
+//! The contract of `wit/task.wit`, as Rust types.
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "lovage:task/task",
+    imports: { default: trappable },
+    exports: { default: async },
+});
+
+pub(crate) use exports::lovage::task::handler::{Description, Job};
+pub(crate) use lovage::task::{job_context, types};
+pub(crate) use lovage::task::types::{Encoding, Error as TaskError, Failure as TaskFailure};

@@ -1,0 +1,47 @@
+//! Runs one job in one fresh WebAssembly sandbox.
+//!
+//! This crate knows the engine: what a component may look like, how it is compiled, called, limited and stopped. It
+//! knows nothing of NATS, HTTP servers, retries or tenants; the pure types that cross its border are those of
+//! `lovage-job`. The way of a component through it:
+//!
+//! ```text
+//! inspect   bytes              -> Inspection     before anything is stored; no engine
+//! compile   bytes              -> ArtifactPath   in a child process under limits, cached on disk
+//! load      ArtifactPath+Entry -> Task           linked and type-checked once
+//! run       AttemptRequest     -> AttemptReport  one fresh instance for each attempt
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod attempt;
+mod bindings;
+mod cache;
+mod compile;
+mod describe;
+mod engine;
+mod inspect;
+mod linker;
+mod load;
+mod plain;
+mod sandbox;
+mod shape;
+mod task;
+#[cfg(test)]
+mod tests;
+
+pub use attempt::cancel::CancelSignal;
+pub use attempt::event::{AttemptEvent, EventSink, LogLevel};
+pub use attempt::request::{AttemptControl, AttemptReport, AttemptRequest, JobInfo};
+pub use cache::artifact::ArtifactPath;
+pub use cache::error::CacheError;
+pub use cache::store::{ArtifactCache, CACHE_SIZE_DEFAULT};
+pub use compile::child::compile_child_main;
+pub use compile::compiler::Compiler;
+pub use compile::error::{CompileError, Exhausted};
+pub use compile::limits::CompileLimits;
+pub use describe::DescribeError;
+pub use engine::reset::{ResetMode, ResetPolicy};
+pub use inspect::check::{InspectOptions, Inspection, inspect};
+pub use inspect::error::InspectError;
+pub use load::LoadError;
+pub use sandbox::{Sandbox, SandboxConfig, SandboxError, SandboxMetrics};
+pub use task::Task;

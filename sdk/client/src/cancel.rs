@@ -1,0 +1,216 @@
+//! Cancelling a job, wherever it is.
+//!
+//! A mark in the control bucket comes first: every worker sees it, also one that gets the job later, so whatever
+//! moves meanwhile is stopped where it arrives. Then the job is taken out of its queue and its schedule, and where
+//! something was taken out the end is written here, under the same condition as any worker's: one end per job.
+
+use crate::client::{Client, now};
+use crate::publish::{self, Ack, PublishFault};
+use crate::read::{self, READ_TIMEOUT, ReadError};
+use crate::result::results_stream;
+use crate::wire;
+use async_nats::HeaderMap;
+use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_TTL};
+use bytes::Bytes;
+use lovage_job::event::{Event, Happening};
+use lovage_job::job::Job;
+use lovage_job::name::JobId;
+use lovage_job::outcome::{JobError, Meter, OutcomeKind};
+use lovage_job::result::{JobResult, ResultRecord};
+use lovage_job::subject::{Lane, ScheduleKind, asset, event, job_filter, schedule};
+use lovage_job::unit::UnixMs;
+use serde_json::json;
+
+/// How long the mark and the result are kept.
+const KEPT: &str = "86400s";
+/// The broker's number for a bucket whose messages cannot expire one by one.
+const TTL_DISABLED: u64 = 10_166;
+/// The longest reason, in characters.
+const REASON_LENGTH_MAX: usize = 500;
+/// Who says that the job was cancelled, where a worker would say its name.
+const WRITER: &str = "client";
+
+/// What became of a cancel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelOutcome {
+    /// The job has ended as cancelled. A worker that was running it stops.
+    Cancelled,
+    /// The job was not found waiting: it is just being moved or settled, or is not known at all. A worker that gets it
+    /// within a day cancels it.
+    Requested,
+    /// The job had ended before.
+    AlreadyDone(OutcomeKind),
+}
+
+/// Why a job may not be cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    /// A place cannot be read or emptied.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The mark cannot be written; nothing was changed.
+    #[error("the cancel of job {id} was not noted: {reason}; the job goes on, so try again")]
+    Mark {
+        /// The job.
+        id: JobId,
+        /// What happened.
+        reason: String,
+    },
+    /// The job is out of its queue, but its end is not written.
+    #[error("job {id} will not run, but its end was not stored: {reason}; cancel it again")]
+    Result {
+        /// The job.
+        id: JobId,
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl Client {
+    /// Cancels a job. Safe to repeat.
+    pub async fn cancel(&self, id: &JobId, reason: &str) -> Result<CancelOutcome, CancelError> {
+        if let Some(result) = self.result_head(id, READ_TIMEOUT).await? {
+            return Ok(CancelOutcome::AlreadyDone(result.outcome));
+        }
+        let reason: String = reason.chars().take(REASON_LENGTH_MAX).collect();
+        self.mark_cancelled(id, &reason).await?;
+        let job = self.find_job(id).await?;
+        if !self.take_out(id).await? {
+            let result = self.result_head(id, READ_TIMEOUT).await?;
+            return Ok(result.map_or(CancelOutcome::Requested, |result| CancelOutcome::AlreadyDone(result.outcome)));
+        }
+        self.write_end(id, job, reason).await
+    }
+
+    async fn mark_cancelled(&self, id: &JobId, reason: &str) -> Result<(), CancelError> {
+        let subject = format!("$KV.{}.{}", asset::CONTROL, asset::cancel_key(&self.tenant, id));
+        let body: Bytes = json!({"reason": reason, "at": now()}).to_string().into();
+        let mut headers = HeaderMap::new();
+        headers.insert(NATS_MESSAGE_TTL, KEPT);
+        let stream = format!("KV_{}", asset::CONTROL);
+        let marked = match publish::publish(&self.nats, &stream, &subject, headers, body.clone()).await {
+            Err(PublishFault::Refused { code: TTL_DISABLED, .. }) => {
+                publish::publish(&self.nats, &stream, &subject, HeaderMap::new(), body).await
+            }
+            marked => marked,
+        };
+        marked.map(|_| ()).map_err(|fault| CancelError::Mark { id: id.clone(), reason: fault.to_string() })
+    }
+
+    /// The job as it waits in its queue or schedule, for the record of its end.
+    async fn find_job(&self, id: &JobId) -> Result<Option<Job>, ReadError> {
+        if let Some(queued) = self.find_queued(id).await? {
+            return Ok(Some(queued.job));
+        }
+        for kind in [ScheduleKind::Retry, ScheduleKind::Delay] {
+            let Some(stored) = self.scheduled(kind, id).await else { continue };
+            let Some(subject) = crate::find::target(&stored, &self.tenant) else { continue };
+            let stored = read::Stored { subject: subject.to_string(), ..stored };
+            return Ok(crate::find::queued(stored, UnixMs(0)).map(|queued| queued.job));
+        }
+        Ok(None)
+    }
+
+    /// Removes every copy of the job that waits; returns whether there was one. The schedules go first, so that a
+    /// copy that becomes due meanwhile is met in the queue.
+    async fn take_out(&self, id: &JobId) -> Result<bool, ReadError> {
+        let (schedules, jobs) = (asset::schedules(&self.tenant), asset::jobs(&self.tenant));
+        let mut removed = 0;
+        for kind in [ScheduleKind::Retry, ScheduleKind::Delay] {
+            removed += read::purge(&self.nats, &schedules, &schedule(&self.tenant, kind, id)).await?;
+        }
+        for lane in Lane::ALL {
+            let due = format!("lovage.{}.due.{}.*.*.{id}", self.tenant, lane.token());
+            removed += read::purge(&self.nats, &schedules, &due).await?;
+            removed += read::purge(&self.nats, &jobs, &job_filter(&self.tenant, lane, id)).await?;
+        }
+        if crate::find::stream_place(id).is_some()
+            && let Some(queued) = self.find_queued(id).await?
+        {
+            removed += u64::from(read::delete(&self.nats, &jobs, queued.stored.sequence).await?);
+        }
+        Ok(removed > 0)
+    }
+
+    async fn write_end(&self, id: &JobId, job: Option<Job>, reason: String) -> Result<CancelOutcome, CancelError> {
+        let result = cancelled(id, job.as_ref(), reason, now());
+        let mut headers = wire::to_nats(&result.to_headers());
+        let told = headers.clone();
+        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
+        headers.insert(NATS_MESSAGE_TTL, KEPT);
+        let subject = asset::result_subject(&self.tenant, id);
+        match publish::publish(&self.nats, &results_stream(self), &subject, headers, Bytes::new()).await {
+            Ok(Ack { .. }) => {
+                self.tell_end(&result, job.as_ref(), told).await;
+                Ok(CancelOutcome::Cancelled)
+            }
+            Err(PublishFault::WrongSequence) => self.end_of_another(id).await,
+            Err(fault) => Err(CancelError::Result { id: id.clone(), reason: fault.to_string() }),
+        }
+    }
+
+    /// The end that someone else wrote first: a worker, or an earlier try of this cancel.
+    async fn end_of_another(&self, id: &JobId) -> Result<CancelOutcome, CancelError> {
+        match self.result_head(id, READ_TIMEOUT).await? {
+            Some(result) if result.outcome == OutcomeKind::Cancelled => Ok(CancelOutcome::Cancelled),
+            Some(result) => Ok(CancelOutcome::AlreadyDone(result.outcome)),
+            None => {
+                let reason = "another result was there and is gone".to_owned();
+                Err(CancelError::Result { id: id.clone(), reason })
+            }
+        }
+    }
+
+    /// Tells those who wait. Not every user may publish events; waiters look by themselves then.
+    async fn tell_end(&self, result: &JobResult, job: Option<&Job>, headers: HeaderMap) {
+        let Some(job) = job else { return };
+        let message = result.error.as_ref().map(|error| error.message.clone());
+        let what = Happening::Finished { outcome: OutcomeKind::Cancelled, message, wall_us: 0, fuel_used: 0 };
+        let subject = event(&self.tenant, &job.subject.task, &job.id, what.token());
+        let event = Event {
+            id: job.id.clone(),
+            task: job.subject.task.clone(),
+            queue: job.subject.queue.clone(),
+            attempt: result.record.attempt,
+            at: result.record.finished,
+            worker: WRITER.to_owned(),
+            what,
+        };
+        if let Ok(body) = serde_json::to_vec(&event) {
+            // Events may be lost: the result is stored, and that is what counts.
+            let _ = self.nats.publish(subject, body.into()).await;
+        }
+        if let Some(reply) = &job.wishes.reply {
+            // A reply is a courtesy like an event.
+            let _ = self.nats.publish_with_headers(reply.clone(), headers, Bytes::new()).await;
+        }
+    }
+}
+
+/// The end of a job that was cancelled before or while it ran.
+fn cancelled(id: &JobId, job: Option<&Job>, reason: String, at: UnixMs) -> JobResult {
+    let record = ResultRecord {
+        id: id.clone(),
+        task: job.map(|job| job.subject.task.clone()),
+        queue: job.map(|job| job.subject.queue.clone()),
+        lane: job.map(|job| job.subject.lane),
+        outcome: OutcomeKind::Cancelled,
+        digest: job.and_then(|job| job.pinned.clone()),
+        version: None,
+        attempt: job.map_or(0, |job| job.attempt.saturating_sub(1)),
+        published: job.map_or(at, |job| job.published),
+        started: at,
+        finished: at,
+        meter: Meter { fuel_used: 0, memory_peak_bytes: 0, wall_us: 0 },
+        worker: WRITER.to_owned(),
+        tags: job.map(|job| job.wishes.tags.clone()).unwrap_or_default(),
+        payload: None,
+    };
+    JobResult {
+        record,
+        error: Some(JobError::new(OutcomeKind::Cancelled, &reason)),
+        trail: job.map(|job| job.trail.clone()).unwrap_or_default(),
+        content_type: None,
+        body: Vec::new(),
+    }
+}

@@ -1,0 +1,61 @@
+//! Whether a job of a chosen id is there already. The broker itself remembers ids for two minutes only.
+
+use crate::client::Client;
+use crate::find;
+use crate::list::Place;
+use crate::new_job::Prepared;
+use crate::read::{self, Stored};
+use lovage_job::name::JobId;
+use lovage_job::subject::{ScheduleKind, asset, schedule};
+use std::time::Duration;
+
+/// How long to wait for each answer. Not every user may read the schedules; then there is none.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Client {
+    /// Where the job is, if it can be found by its id. What cannot be read counts as not there: the conditions on
+    /// the job's and the result's subjects still keep it from ending twice.
+    pub(crate) async fn known(&self, job: &Prepared) -> Option<Place> {
+        let (result, retry, delay, queued) = tokio::join!(
+            self.result_head(&job.id, TIMEOUT),
+            self.scheduled(ScheduleKind::Retry, &job.id),
+            self.scheduled(ScheduleKind::Delay, &job.id),
+            self.queued(job),
+        );
+        if let Ok(Some(record)) = result {
+            return Some(Place::Done(record.outcome));
+        }
+        let due = |stored: &Stored| find::due(stored).unwrap_or(stored.stored);
+        match (retry, delay, queued) {
+            (Some(retry), _, _) => Some(Place::WaitingRetry { due: due(&retry) }),
+            (None, Some(delay), _) => Some(Place::Delayed { due: due(&delay) }),
+            (None, None, true) => Some(Place::Queued),
+            (None, None, false) => None,
+        }
+    }
+
+    /// The schedule that holds the job, where it can be read.
+    pub(crate) async fn scheduled(&self, kind: ScheduleKind, id: &JobId) -> Option<Stored> {
+        if !self.memory.schedules.is_open() {
+            return None;
+        }
+        let subject = schedule(&self.tenant, kind, id);
+        match read::last(&self.nats, &asset::schedules(&self.tenant), &subject, TIMEOUT).await {
+            Ok(found) => found,
+            Err(read::ReadError::Silent { .. }) => {
+                self.memory.schedules.close();
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Whether the job is queued. A job for now needs no look: its publication carries that condition.
+    async fn queued(&self, job: &Prepared) -> bool {
+        if job.due.is_none() || !self.memory.schedules.is_open() {
+            return false;
+        }
+        let subject = job.subject.to_string();
+        matches!(read::last(&self.nats, &asset::jobs(&self.tenant), &subject, TIMEOUT).await, Ok(Some(_)))
+    }
+}

@@ -1,0 +1,91 @@
+//! `cargo verify`: passes all tests on a machine that has rustup's toolchain, Python with pip, and git.
+//!
+//! It adds what is missing (the wasm target, nats-server), builds the guests and the workspace, and runs the native
+//! guest tests and all suites; further arguments go to the last `cargo test`. Each step prints its own output
+//! unchanged. The exit code is 0 when all passed, 1 when a step failed, 2 when something needed cannot be had,
+//! and 130 when it was interrupted.
+
+#![forbid(unsafe_code)]
+
+mod steps;
+mod wasm;
+
+use std::{
+    env,
+    ffi::OsString,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context, anyhow};
+use lovage::server::{self, NatsServer};
+use lovage_tests::{cargo, repository};
+use steps::{Steps, Stop};
+
+fn main() -> ExitCode {
+    let mut steps = Steps::new();
+    let verified = verify(&mut steps, env::args_os().skip(1));
+    let (passed, took) = (steps.passed(), steps.took());
+    match verified {
+        Ok(()) => {
+            eprintln!("verify: all {passed} steps passed in {took}");
+            ExitCode::SUCCESS
+        }
+        Err(Stop::Failed(step)) => {
+            eprintln!("verify: failed to {step}, after {took} and {passed} steps that passed");
+            ExitCode::FAILURE
+        }
+        Err(Stop::Interrupted(step)) => {
+            eprintln!("verify: interrupted while about to {step}, after {took}");
+            ExitCode::from(130)
+        }
+        Err(Stop::Unavailable(error)) => {
+            eprintln!("verify: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn verify(steps: &mut Steps, args: impl Iterator<Item = OsString>) -> Result<(), Stop> {
+    // Asked first: a build may put a new file in the place of this program.
+    let lovage = beside_this_program("lovage")?;
+    let root = repository();
+    let guests = root.join("example-tasks");
+    let guests_target = guests.join("target");
+
+    if let Some(mut add) = wasm::missing_target(&guests)? {
+        steps.run("add the wasm target", &mut add)?;
+    }
+    let nats = nats_server(steps)?;
+
+    let mut build = cargo(&guests);
+    build.args(["build", "--release", "--target", wasm::TARGET, "--target-dir"]).arg(&guests_target);
+    steps.run("build the guests", &mut build)?;
+
+    let mut build = cargo(root);
+    build.args(["build", "--workspace"]);
+    steps.run("build the workspace", &mut build)?;
+
+    let mut test = cargo(&guests);
+    test.args(["test", "--no-fail-fast", "--target-dir"]).arg(&guests_target);
+    steps.run("test the guests natively", &mut test)?;
+
+    let mut test = cargo(root);
+    test.args(["test", "--workspace", "--no-fail-fast"]).args(args);
+    test.env("LOVAGE_NATS_SERVER", &nats.path).env("LOVAGE_BIN", lovage);
+    steps.run("test the workspace", &mut test)
+}
+
+fn nats_server(steps: &Steps) -> Result<NatsServer, Stop> {
+    steps.note("looking for nats-server; it is fetched once where none is installed");
+    let nats = server::find(None).map_err(|error| match error.hint() {
+        Some(hint) => anyhow!("{error}\nhint: {hint}"),
+        None => anyhow!("{error}"),
+    })?;
+    steps.note(&format!("nats-server {} is {}", nats.version, nats.path.display()));
+    Ok(nats)
+}
+
+fn beside_this_program(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(env::current_exe().context("cannot tell where this program lies")?.with_file_name(name))
+}

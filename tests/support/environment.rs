@@ -1,0 +1,31 @@
+//! The environment in which a test runs the binary: nothing of the person who runs the tests reaches it.
+
+use std::{path::Path, process::Command};
+
+use crate::Nats;
+
+/// Variables that change what `lovage` does, and that a test sets itself where it means to.
+const FOREIGN: [&str; 10] = [
+    "LOVAGE_CACHE",
+    "LOVAGE_LOG",
+    "LOVAGE_TENANT",
+    "NATS_CONTEXT",
+    "NATS_CREDS",
+    "NATS_INBOX_PREFIX",
+    "NATS_PASSWORD",
+    "NATS_URL",
+    "NATS_USER",
+    "RUST_LOG",
+];
+
+/// Cuts the command off from the person's settings; saved contexts and caches are looked for in `home`.
+pub(crate) fn isolate(command: &mut Command, home: &Path) {
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
+    for (name, folder) in [("XDG_CONFIG_HOME", "config"), ("XDG_CACHE_HOME", "cache"), ("XDG_DATA_HOME", "data")] {
+        command.env(name, home.join(folder));
+    }
+    command.env("NO_COLOR", "1");
+    command.env("LOVAGE_NATS_SERVER", &Nats::binary().path);
+}
