@@ -6,7 +6,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod app;
+pub mod bench;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod intake;
 pub mod lease;
@@ -18,3 +20,6 @@ pub mod registry;
 pub mod server;
 pub mod telemetry;
 pub mod tenants;
+
+#[cfg(test)]
+mod rooms_tests;

@@ -151,7 +151,7 @@ impl Tenants {
 
 /// Notes a tenant, unless it is noted.
 pub async fn register(bucket: &async_nats::jetstream::kv::Store, tenant: &TenantName) -> anyhow::Result<()> {
-    let record = serde_json::json!({ "tenant": tenant, "home": "local", "created": crate::pipeline::now() });
+    let record = serde_json::json!({ "tenant": tenant, "home": "local", "created": crate::clock::now() });
     if bucket.get(tenant.as_str()).await?.is_none() {
         // someone else may note it at the same moment
         let _noted_by_another = bucket.create(tenant.as_str(), record.to_string().into()).await;

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long an asset that did not answer is left alone: long enough that a user without the right to read it does not
-/// wait for nothing each time, short enough to notice a granted right.
-const REST: Duration = Duration::from_secs(60);
+/// wait for nothing each time, short enough for a broker that was electing a leader.
+pub(crate) const REST: Duration = Duration::from_secs(15);
 
 /// A connection to the jobs of one tenant. Cheap to clone; clones share the connection.
 #[derive(Clone)]
@@ -67,9 +67,9 @@ impl Gate {
         until.is_none_or(|until| Instant::now() >= until)
     }
 
-    /// Leaves the asset alone for a while.
-    pub(crate) fn close(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(REST);
+    /// Leaves the asset alone for so long.
+    pub(crate) fn close(&self, rest: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(rest);
     }
 }
 

@@ -47,7 +47,8 @@ pub(crate) struct Queued {
 }
 
 impl Client {
-    /// Finds a job. It may move while it is looked for, so the places are looked at again before it is called
+    /// Finds a job by the id in its subject, or by the one made from its place in the stream; a plain publisher's
+    /// `Lovage-Id` header alone is nothing that the broker can look up. The job may move while it is looked for, so the places are looked at again before it is called
     /// unknown.
     pub async fn find(&self, id: &JobId) -> Result<JobState, ReadError> {
         for _ in 0..2 {

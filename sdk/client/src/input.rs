@@ -3,8 +3,9 @@
 //! The check is a courtesy: workers check again. Where the catalogue cannot be read (no right, no bucket, no answer)
 //! jobs are submitted unchecked.
 
-use crate::client::{Client, Gate};
-use crate::new_job::Prepared;
+use crate::client::{Client, Gate, REST};
+use crate::prepare::Prepared;
+use crate::read::ReadError;
 use lovage_job::catalog::{CatalogError, TaskRecord, VersionEntry, VersionRecord};
 use lovage_job::name::{Digest, TaskName};
 use lovage_job::schema::InputCheck;
@@ -31,23 +32,28 @@ pub(crate) enum InputFault {
     BadInput { task: TaskName, reason: String },
 }
 
+/// A task's record; nothing where there is no such task.
+type KnownTask = Option<Arc<TaskRecord>>;
+/// A version's check; nothing where its schema cannot be used.
+type KnownCheck = Option<Arc<InputCheck>>;
+
 /// What is remembered of the catalogue.
 #[derive(Default)]
 pub(crate) struct InputCache {
     gate: Gate,
-    tasks: Mutex<HashMap<TaskName, (Instant, Option<Arc<TaskRecord>>)>>,
-    checks: Mutex<HashMap<(TaskName, Digest), Option<Arc<InputCheck>>>>,
+    tasks: Mutex<HashMap<TaskName, (Instant, KnownTask)>>,
+    checks: Mutex<HashMap<(TaskName, Digest), KnownCheck>>,
     /// One request to the catalogue at a time: a thousand jobs that find the record too old ask once.
     asking: tokio::sync::Mutex<()>,
 }
 
 impl InputCache {
-    fn task(&self, name: &TaskName) -> Option<Option<Arc<TaskRecord>>> {
+    fn task(&self, name: &TaskName) -> Option<KnownTask> {
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.get(name).filter(|(read, _)| read.elapsed() < FRESH).map(|(_, task)| task.clone())
     }
 
-    fn check(&self, key: &(TaskName, Digest)) -> Option<Option<Arc<InputCheck>>> {
+    fn check(&self, key: &(TaskName, Digest)) -> Option<KnownCheck> {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 }
@@ -79,7 +85,7 @@ impl Client {
     }
 
     /// The record of a task, of which `Some(None)` says that there is none; nothing where the catalogue cannot be read.
-    async fn known_task(&self, name: &TaskName) -> Option<Option<Arc<TaskRecord>>> {
+    async fn known_task(&self, name: &TaskName) -> Option<KnownTask> {
         let cache = &self.memory.inputs;
         if !cache.gate.is_open() {
             return None;
@@ -101,8 +107,12 @@ impl Client {
                 Some(task)
             }
             Err(error) => {
-                if error.is_silence() {
-                    cache.gate.close();
+                match error {
+                    ReadError::Silent { .. } => cache.gate.close(REST),
+                    ReadError::Missing { .. }
+                    | ReadError::Refused { .. }
+                    | ReadError::Damaged { .. }
+                    | ReadError::Body(_) => cache.gate.close(FRESH),
                 }
                 None
             }
@@ -110,7 +120,7 @@ impl Client {
     }
 
     /// The check of a version; nothing where it cannot be read or has a schema that cannot be used.
-    async fn input_check(&self, task: &TaskName, entry: &VersionEntry) -> Option<Arc<InputCheck>> {
+    async fn input_check(&self, task: &TaskName, entry: &VersionEntry) -> KnownCheck {
         let cache = &self.memory.inputs;
         let key = (task.clone(), entry.digest.clone());
         if let Some(check) = cache.check(&key) {

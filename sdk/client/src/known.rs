@@ -1,9 +1,9 @@
 //! Whether a job of a chosen id is there already. The broker itself remembers ids for two minutes only.
 
-use crate::client::Client;
+use crate::client::{Client, REST};
 use crate::find;
 use crate::list::Place;
-use crate::new_job::Prepared;
+use crate::prepare::Prepared;
 use crate::read::{self, Stored};
 use lovage_job::name::JobId;
 use lovage_job::subject::{ScheduleKind, asset, schedule};
@@ -43,7 +43,7 @@ impl Client {
         match read::last(&self.nats, &asset::schedules(&self.tenant), &subject, TIMEOUT).await {
             Ok(found) => found,
             Err(read::ReadError::Silent { .. }) => {
-                self.memory.schedules.close();
+                self.memory.schedules.close(REST);
                 None
             }
             Err(_) => None,

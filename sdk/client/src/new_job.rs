@@ -1,14 +1,12 @@
-//! A job before it is submitted: what the caller asks for, and the message that it becomes.
+//! A job before it is submitted: what the caller asks for.
 
-use async_nats::header::HeaderName;
 use bytes::Bytes;
 use lovage_job::catalog::VersionRef;
-use lovage_job::decode::{DecodeError, Origin, decode};
-use lovage_job::header::{self, Headers};
-use lovage_job::name::{JobId, QueueName, TaskName, TenantName};
+use lovage_job::header::Headers;
+use lovage_job::name::{JobId, QueueName, TaskName};
 use lovage_job::retry::Backoff;
-use lovage_job::subject::{JobSubject, Lane};
-use lovage_job::unit::{UnixMs, format_span};
+use lovage_job::subject::Lane;
+use lovage_job::unit::UnixMs;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -25,7 +23,7 @@ pub enum When {
 }
 
 impl When {
-    fn from(self, now: UnixMs) -> UnixMs {
+    pub(crate) fn from(self, now: UnixMs) -> UnixMs {
         match self {
             Self::In(span) => now.after(span),
             Self::At(time) => time,
@@ -70,45 +68,6 @@ pub struct NewJob {
     pub reply: Option<String>,
     /// Whether to skip the check of task and input against the catalogue.
     pub unchecked: bool,
-}
-
-/// A job that no worker would take.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidJob {
-    /// What workers would say of it.
-    #[error(transparent)]
-    Refused(#[from] DecodeError),
-    /// An own header that is not the caller's to set, or cannot be sent.
-    #[error("header {name:?} cannot be set: {reason}")]
-    OwnHeader {
-        /// Its name.
-        name: String,
-        /// Why.
-        reason: &'static str,
-    },
-    /// Both an id and a key.
-    #[error("a job has an id or an idempotency key, which becomes its id, but not both; leave out one")]
-    IdAndKey,
-    /// It would never be started.
-    #[error("the job expires {early} before it is due; give it longer or start it sooner")]
-    ExpiresFirst {
-        /// By how much.
-        early: String,
-    },
-}
-
-/// A job as it is sent, but for the broker's headers.
-#[derive(Debug, Clone)]
-pub(crate) struct Prepared {
-    pub(crate) id: JobId,
-    /// Whether the caller chose the id, so that the job may be there already.
-    pub(crate) chosen: bool,
-    pub(crate) subject: JobSubject,
-    pub(crate) headers: Headers,
-    pub(crate) payload: Bytes,
-    pub(crate) version: Option<VersionRef>,
-    pub(crate) due: Option<UnixMs>,
-    pub(crate) unchecked: bool,
 }
 
 impl NewJob {
@@ -256,89 +215,4 @@ impl NewJob {
         self.unchecked = true;
         self
     }
-
-    /// The message that this job becomes. `fresh` is the id of a job whose caller gave none.
-    pub(crate) fn prepare(
-        self,
-        tenant: &TenantName,
-        now: UnixMs,
-        fresh: impl FnOnce() -> JobId,
-    ) -> Result<Prepared, InvalidJob> {
-        let due = self.due.map(|due| due.from(now)).filter(|due| *due > now);
-        let headers = self.to_headers(now, due.unwrap_or(now))?;
-        let (id, chosen) = match (self.id, &self.key) {
-            (Some(_), Some(_)) => return Err(InvalidJob::IdAndKey),
-            (Some(id), None) => (id, true),
-            (None, Some(key)) => (JobId::from_key(&self.task, key), true),
-            (None, None) => (fresh(), false),
-        };
-        let (queue, task) = (self.queue, self.task);
-        let subject = JobSubject { tenant: tenant.clone(), lane: self.lane, queue, task, id: Some(id.clone()) };
-        let origin = Origin { stream_created_ms: 0, sequence: 0, stored: now };
-        decode(&subject.to_string(), &headers, origin)?;
-        let (payload, version, unchecked) = (self.payload, self.version, self.unchecked);
-        Ok(Prepared { id, chosen, subject, headers, payload, version, due, unchecked })
-    }
-
-    fn to_headers(&self, now: UnixMs, due: UnixMs) -> Result<Headers, InvalidJob> {
-        let mut headers = Headers::new();
-        for (name, value) in self.headers.iter() {
-            check_own(name, value)?;
-            headers.push(name, value);
-        }
-        let mut put = |name: &str, value: Option<String>| {
-            if let Some(value) = value {
-                headers.set(name, value);
-            }
-        };
-        put(header::CONTENT_TYPE, self.content_type.clone());
-        put(header::VERSION, self.version.as_ref().map(ToString::to_string));
-        put(header::RETRIES, self.retries.map(|retries| retries.to_string()));
-        put(header::BACKOFF, self.backoff.as_ref().map(ToString::to_string));
-        put(header::TIMEOUT, self.timeout.map(format_span));
-        put(header::EXPIRES, self.expires_before(now, due)?.map(UnixMs::to_rfc3339));
-        put(header::REPLY, self.reply.clone());
-        for tag in &self.tags {
-            headers.push(header::TAG, tag.clone());
-        }
-        if let Some((name, _)) = headers.iter().find(|(_, value)| !is_sendable(value)) {
-            return Err(InvalidJob::OwnHeader { name: name.to_owned(), reason: NOT_SENDABLE });
-        }
-        Ok(headers)
-    }
-
-    /// The time after which the job is not started. It is sent as a time, never as a span: the worker would count the
-    /// span from when the job was due.
-    fn expires_before(&self, now: UnixMs, due: UnixMs) -> Result<Option<UnixMs>, InvalidJob> {
-        let Some(expires) = self.expires.map(|expires| expires.from(now)) else { return Ok(None) };
-        if expires <= due && due > now {
-            return Err(InvalidJob::ExpiresFirst { early: format_span(due.since(expires)) });
-        }
-        Ok(Some(expires))
-    }
 }
-
-const NOT_SENDABLE: &str = "its value has a line break or another control character, or spaces around it";
-
-fn is_sendable(value: &str) -> bool {
-    !value.chars().any(char::is_control) && value.trim() == value
-}
-
-fn check_own(name: &str, value: &str) -> Result<(), InvalidJob> {
-    let reason = if header::is_brokers(name) {
-        "Nats-* headers command the broker"
-    } else if header::is_lovages(name) {
-        "Lovage-* headers have fields of their own"
-    } else if name.is_empty() || name.contains(char::is_whitespace) || name.parse::<HeaderName>().is_err() {
-        "a name is ASCII without spaces and ':'"
-    } else if !is_sendable(value) {
-        NOT_SENDABLE
-    } else {
-        return Ok(());
-    };
-    Err(InvalidJob::OwnHeader { name: name.chars().take(60).collect(), reason })
-}
-
-#[cfg(test)]
-#[path = "new_job_tests.rs"]
-mod tests;

@@ -54,13 +54,6 @@ pub enum ReadError {
     Body(#[from] ClaimError),
 }
 
-impl ReadError {
-    /// Whether the fault is that nothing answers, for whatever reason.
-    pub(crate) fn is_silence(&self) -> bool {
-        matches!(self, Self::Silent { .. } | Self::Missing { .. })
-    }
-}
-
 /// A stored message.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {

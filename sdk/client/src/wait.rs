@@ -93,8 +93,10 @@ impl Client {
     }
 
     async fn look_and_wait(&self, waiter: &mut Waiter, id: &JobId) -> Result<JobResult, WaitError> {
-        if let Some(result) = self.look(id).await? {
-            return Ok(result);
+        match self.result(id).await {
+            Ok(Some(result)) => return Ok(result),
+            Ok(None) | Err(ReadError::Silent { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
         let mut span = LOOK_MIN;
         let mut look_again = Instant::now() + span;
@@ -132,11 +134,12 @@ impl Client {
         Ok(None)
     }
 
-    /// Reads the result. While the broker says nothing, the wait goes on: it may be electing a leader.
+    /// Reads the result again. While the broker says nothing or knows of no results, the wait goes on: it may be
+    /// starting or electing a leader.
     async fn look(&self, id: &JobId) -> Result<Option<JobResult>, WaitError> {
         match self.result(id).await {
             Ok(result) => Ok(result),
-            Err(ReadError::Silent { .. }) => Ok(None),
+            Err(ReadError::Silent { .. } | ReadError::Missing { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

@@ -10,12 +10,7 @@
 mod steps;
 mod wasm;
 
-use std::{
-    env,
-    ffi::OsString,
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, anyhow};
 use lovage::server::{self, NatsServer};
@@ -32,11 +27,11 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(Stop::Failed(step)) => {
-            eprintln!("verify: failed to {step}, after {took} and {passed} steps that passed");
+            eprintln!("verify: could not {step}; {passed} steps passed before, {took} in all");
             ExitCode::FAILURE
         }
         Err(Stop::Interrupted(step)) => {
-            eprintln!("verify: interrupted while about to {step}, after {took}");
+            eprintln!("verify: interrupted, after {took}, before it could {step}");
             ExitCode::from(130)
         }
         Err(Stop::Unavailable(error)) => {
@@ -53,27 +48,27 @@ fn verify(steps: &mut Steps, args: impl Iterator<Item = OsString>) -> Result<(),
     let guests = root.join("example-tasks");
     let guests_target = guests.join("target");
 
-    if let Some(mut add) = wasm::missing_target(&guests)? {
-        steps.run("add the wasm target", &mut add)?;
+    if let Some(add) = wasm::missing_target(&guests)? {
+        steps.run("add the wasm target", add)?;
     }
     let nats = nats_server(steps)?;
 
     let mut build = cargo(&guests);
     build.args(["build", "--release", "--target", wasm::TARGET, "--target-dir"]).arg(&guests_target);
-    steps.run("build the guests", &mut build)?;
+    steps.run("build the guests", build)?;
 
     let mut build = cargo(root);
     build.args(["build", "--workspace"]);
-    steps.run("build the workspace", &mut build)?;
+    steps.run("build the workspace", build)?;
 
     let mut test = cargo(&guests);
     test.args(["test", "--no-fail-fast", "--target-dir"]).arg(&guests_target);
-    steps.run("test the guests natively", &mut test)?;
+    steps.run("test the guests natively", test)?;
 
     let mut test = cargo(root);
     test.args(["test", "--workspace", "--no-fail-fast"]).args(args);
     test.env("LOVAGE_NATS_SERVER", &nats.path).env("LOVAGE_BIN", lovage);
-    steps.run("test the workspace", &mut test)
+    steps.run("test the workspace", test)
 }
 
 fn nats_server(steps: &Steps) -> Result<NatsServer, Stop> {

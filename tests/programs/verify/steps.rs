@@ -65,7 +65,7 @@ impl Steps {
     }
 
     /// Runs one step, whose output is its own.
-    pub(crate) fn run(&mut self, name: &str, command: &mut Command) -> Result<(), Stop> {
+    pub(crate) fn run(&mut self, name: &str, command: Command) -> Result<(), Stop> {
         self.note(name);
         let began = Instant::now();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -87,14 +87,12 @@ impl Steps {
 
 /// Runs the command in a process group of its own, so that a signal to this program ends all of its children too:
 /// cargo does not hand signals on to the tests it runs.
-fn supervise(runtime: &Runtime, command: &mut Command) -> anyhow::Result<Ended> {
+fn supervise(runtime: &Runtime, command: Command) -> anyhow::Result<Ended> {
     runtime.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        std::os::unix::process::CommandExt::process_group(command, 0);
-        command.stdin(Stdio::null());
-        let shown = format!("{command:?}");
-        let mut command = tokio::process::Command::from(std::mem::replace(command, Command::new("")));
-        let mut child = command.kill_on_drop(true).spawn().with_context(|| format!("{shown} cannot be started"))?;
+        let mut command = tokio::process::Command::from(command);
+        command.process_group(0).stdin(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn().with_context(|| format!("{command:?} cannot be started"))?;
         let passed_on = tokio::select! {
             status = child.wait() => return Ok(Ended::Itself(status?)),
             _ = interrupt.recv() => Signal::INT,
@@ -109,8 +107,12 @@ fn supervise(runtime: &Runtime, command: &mut Command) -> anyhow::Result<Ended> 
             ended = timeout(END_WITHIN, child.wait()) => ended.is_ok(),
             () = again => false,
         };
+        // What ignored the signal, or was left by a step that ended on it, ends now; nothing left is no fault.
+        match rustix::process::kill_process_group(group, Signal::KILL) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
         if !ended {
-            rustix::process::kill_process_group(group, Signal::KILL)?;
             child.wait().await?;
         }
         Ok(Ended::Interrupted)

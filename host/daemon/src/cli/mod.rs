@@ -1,18 +1,30 @@
 //! The command line: a file for each command. Data goes to standard output, everything else to standard error.
 
+mod bench;
 mod compile;
+mod completions;
 mod connection;
+mod dead;
+mod ended;
+mod dev;
 mod exit;
+mod input;
+mod job;
+mod new;
 mod output;
 mod push;
 mod run;
+mod submit;
 mod task;
+mod wait;
+mod watch;
 mod worker;
 
 use clap::{Args, Parser, Subcommand};
 use connection::ConnectionArgs;
 pub use exit::{Exit, Failure};
 pub use output::Output;
+pub(crate) use worker::connections;
 use std::process::ExitCode;
 
 /// A task queue whose tasks are WebAssembly components.
@@ -40,11 +52,21 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Dev(dev::DevArgs),
     Worker(worker::WorkerArgs),
     Push(push::PushArgs),
     Run(run::RunArgs),
     #[command(subcommand)]
     Task(task::TaskCommand),
+    Submit(Box<submit::SubmitArgs>),
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    #[command(subcommand)]
+    Dead(dead::DeadCommand),
+    Watch(watch::WatchArgs),
+    New(new::NewArgs),
+    Completions(completions::CompletionsArgs),
+    Bench(bench::BenchArgs),
     /// Compiles one component from standard input to standard output, under limits. For workers.
     #[command(name = compile::NAME, hide = true)]
     CompileChild,
@@ -84,10 +106,18 @@ fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
 async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
     let connection = &cli.global.connection;
     match cli.command {
+        Command::Dev(args) => dev::main(args, output).await,
+        Command::Bench(args) => bench::main(args, output).await,
         Command::Worker(args) => worker::main(args, connection).await,
         Command::Push(args) => push::main(args, connection, output).await,
         Command::Run(args) => run::main(args, output).await,
         Command::Task(command) => task::main(command, connection, output).await,
+        Command::Submit(args) => submit::main(*args, connection, output).await,
+        Command::Job(command) => job::main(command, connection, output).await,
+        Command::Dead(command) => dead::main(command, connection, output).await,
+        Command::Watch(args) => watch::main(args, connection, output).await,
+        Command::New(args) => new::main(&args, output),
+        Command::Completions(args) => completions::main(&args, output),
         // handled before anything else was started
         Command::CompileChild => Ok(Exit::Usage),
     }

@@ -3,7 +3,8 @@
 use super::{Exit, Failure};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
-use std::io::Write;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::ops::ControlFlow;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy)]
@@ -15,17 +16,24 @@ pub struct Output {
 impl Output {
     /// Writes bytes to standard output as they are. A reader that went away ends the command in peace.
     pub fn raw(self, bytes: &[u8]) -> Result<(), Failure> {
+        self.follow(bytes).map(|_| ())
+    }
+
+    /// Writes bytes to standard output, of a command that would go on for ever: breaks where the reader went away.
+    pub fn follow(self, bytes: &[u8]) -> Result<ControlFlow<()>, Failure> {
         let mut out = std::io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Failure::new(Exit::Host, format!("standard output: {error}")))
-            }
-            _ => Ok(()),
+            Ok(()) => Ok(ControlFlow::Continue(())),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+            Err(error) => Err(Failure::new(Exit::Host, format!("standard output: {error}"))),
         }
     }
 
     /// Writes a line to standard output.
     pub fn line(self, text: &str) -> Result<(), Failure> {
+        if std::io::stdout().is_terminal() {
+            return self.raw(format!("{}\n", printable_lines(text)).as_bytes());
+        }
         self.raw(format!("{text}\n").as_bytes())
     }
 
@@ -37,6 +45,7 @@ impl Output {
 
     /// Writes to standard error, for people.
     pub fn note(self, text: &str) {
+        let text = printable_lines(text);
         let _standard_error_may_be_closed = writeln!(std::io::stderr().lock(), "{text}");
     }
 
@@ -49,6 +58,10 @@ impl Output {
             // what came from outside must not move the cursor or colour the terminal
             table.add_row(row.iter().map(|cell| printable(cell)));
         }
+        // columns begin at the edge, for people and for `awk` alike
+        table.column_iter_mut().for_each(|column| {
+            column.set_padding((0, 2));
+        });
         self.line(&table.trim_fmt())
     }
 }
@@ -58,6 +71,11 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// As [`printable`], but lines stay lines.
+pub fn printable_lines(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +83,6 @@ mod tests {
     #[test]
     fn terminals_are_safe_from_cells() {
         assert_eq!(printable("a\x1b[31mb\r\nc"), "a\u{fffd}[31mb\u{fffd}\u{fffd}c");
+        assert_eq!(printable_lines("a\x1b[31mb\u{9b}\r\n\tc"), "a\u{fffd}[31mb\u{fffd}\u{fffd}\n\tc");
     }
 }

@@ -6,8 +6,8 @@ use super::push::{LimitArgs, SIZE_CEILING, read_component, shape, variable};
 use super::worker::default_cache;
 use super::{Exit, Failure, Output};
 use crate::app::engine;
+use crate::clock::now;
 use crate::config::WorkerFile;
-use crate::pipeline::now;
 use crate::registry::push::{PushOptions, check, choose};
 use clap::Args;
 use lovage_job::catalog::{Encoding, Export, Shape};
@@ -84,9 +84,9 @@ fn what_to_run(args: &RunArgs, exports: &[Export]) -> Result<(Export, Option<Str
             Some(export) => Ok((export, input.clone())),
             None => {
                 let options = PushOptions { export: Some(name.clone()), ..PushOptions::default() };
-                choose(exports, &options).or_exit(Exit::NotFound).and_then(|_| {
-                    Err(Failure::new(Exit::NotFound, format!("the component has no task {name:?}")))
-                })
+                choose(exports, &options)
+                    .or_exit(Exit::NotFound)
+                    .and_then(|_| Err(Failure::new(Exit::NotFound, format!("the component has no task {name:?}"))))
             }
         },
         (many, None, _) => {
@@ -183,7 +183,7 @@ pub(super) fn note_error(error: &JobError, output: Output) {
     if let Some(details) = &error.details {
         output.note(&format!("details: {details}"));
     }
-    for frame in &error.backtrace {
+    for frame in super::ended::frames(&error.backtrace) {
         output.note(&format!("  at {frame}"));
     }
 }

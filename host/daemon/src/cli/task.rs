@@ -4,7 +4,7 @@ use super::connection::ConnectionArgs;
 use super::exit::OrExit;
 use super::{Exit, Failure, Output};
 use crate::nats::store::{Catalog, Components};
-use crate::pipeline::now;
+use crate::clock::now;
 use crate::ports::BrokerError;
 use crate::registry::ready::{LimitPolicy, limits_of};
 use clap::Subcommand;

@@ -45,6 +45,14 @@ pub struct WorkerArgs {
     log_format: LogFormat,
 }
 
+impl WorkerArgs {
+    /// The worker of `lovage dev`: defaults, but for what its user says.
+    pub(super) fn of_dev(queues: Vec<QueueShare>, concurrency: Option<u16>) -> Self {
+        let (name, cache_dir, drain, config) = (None, None, None, None);
+        Self { queues, concurrency, name, cache_dir, drain, config, log_format: LogFormat::Text }
+    }
+}
+
 /// A queue and its share.
 #[derive(Debug, Clone)]
 pub struct QueueShare {
@@ -130,7 +138,7 @@ fn own_name() -> JobId {
 }
 
 /// Counts how often a connection was made; changes tell pulls that what they asked for is forgotten.
-pub(super) fn connections(client: async_nats::Client) -> watch::Receiver<u64> {
+pub(crate) fn connections(client: async_nats::Client) -> watch::Receiver<u64> {
     const LOOK_EVERY: Duration = Duration::from_millis(200);
     let (sender, receiver) = watch::channel(0);
     tokio::spawn(async move {

@@ -2,7 +2,8 @@
 //! that was too large for its message is fetched.
 
 use super::decode::{Decoded, End};
-use super::{Shared, Step, now};
+use super::{Shared, Step};
+use crate::clock::now;
 use crate::ports::{Broker, Delivery, Ending, Settlement};
 use bytes::Bytes;
 use lovage_job::dead::DeadLetter;

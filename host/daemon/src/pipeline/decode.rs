@@ -1,6 +1,7 @@
 //! decode: Delivery -> Decoded. A message that is no job is buried with the reason, never looped.
 
-use super::{Shared, Step, now};
+use super::{Shared, Step};
+use crate::clock::now;
 use crate::ports::{Delivery, Ending, Finish, Settlement};
 use bytes::Bytes;
 use lovage_job::dead::DeadLetter;

@@ -2,7 +2,8 @@
 
 use super::running::StopReason;
 use super::resolve::Ready;
-use super::{Shared, now};
+use super::Shared;
+use crate::clock::now;
 use crate::ports::{Broker, Delivery};
 use crate::registry::ready::ReadyTask;
 use lovage_job::event::{Event, Happening};

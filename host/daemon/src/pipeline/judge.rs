@@ -3,7 +3,8 @@
 use super::admit::release;
 use super::execute::{Executed, event_of};
 use super::running::StopReason;
-use super::{Shared, now};
+use super::Shared;
+use crate::clock::now;
 use crate::ports::{Broker, Ending, Finish, Retry, Settlement};
 use bytes::Bytes;
 use lovage_job::dead::DeadLetter;

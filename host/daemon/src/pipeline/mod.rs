@@ -19,9 +19,8 @@ pub use guests::{Guests, GuestsConfig};
 pub use running::{Running, StopReason};
 
 use crate::ports::{Broker, Delivery, Settlement, Tasks};
-use lovage_job::unit::UnixMs;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// What every attempt on this worker shares.
 #[derive(Debug)]
@@ -71,10 +70,4 @@ async fn pass<B: Broker, T: Tasks>(shared: &Shared<B, T>, delivery: Delivery) ->
     };
     let executed = execute::execute(shared, ready).await;
     Step::Next(judge::judge(shared, executed).await)
-}
-
-/// Now, by this machine's clock.
-pub fn now() -> UnixMs {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

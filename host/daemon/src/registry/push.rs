@@ -2,7 +2,7 @@
 //! could not run.
 
 use crate::nats::store::{Catalog, Components};
-use crate::pipeline::now;
+use crate::clock::now;
 use crate::ports::BrokerError;
 use lovage_job::catalog::{
     AliasError, AliasTargets, CatalogError, Export, Shape, TaskRecord, VersionEntry, VersionRecord,

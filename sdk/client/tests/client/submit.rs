@@ -128,8 +128,10 @@ async fn a_large_payload_goes_by_claim_check() {
 }
 
 #[tokio::test]
-async fn a_payload_above_the_limit_is_refused() {
+async fn a_payload_at_the_limit_is_taken_and_one_above_is_refused() {
     let world = World::new().await;
+    let most = NewJob::new("add".parse().unwrap(), vec![0u8; PAYLOAD_BYTES_MAX]).unchecked();
+    world.client.submit(most).await.unwrap();
     let job = NewJob::new("add".parse().unwrap(), vec![0u8; PAYLOAD_BYTES_MAX + 1]);
     let error = world.client.submit(job).await.unwrap_err();
     assert!(matches!(error, SubmitError::PayloadTooLarge { .. }), "{error}");
@@ -169,6 +171,22 @@ async fn the_catalogue_tells_wrong_tasks_and_inputs() {
 }
 
 #[tokio::test]
+async fn a_tenants_own_user_needs_no_wider_rights() {
+    let (world, client) = World::with_tenant_user().await;
+    world.push_task("add").await;
+    let id = client.submit(job().key("order 7")).await.unwrap().id;
+    let delayed = NewJob::new("add".parse().unwrap(), "{}").delay(Duration::from_secs(3600));
+    client.submit(delayed).await.unwrap();
+    assert_eq!(world.queued().await, 1);
+    let waits = client.wait(&id, Some(Duration::from_secs(20)));
+    let ends = async {
+        world.finish(&result(id.as_str(), OutcomeKind::Completed, now())).await;
+        world.tell_finished(&id).await;
+    };
+    assert_eq!(tokio::join!(waits, ends).0.unwrap().record.id, id);
+}
+
+#[tokio::test]
 async fn many_jobs_go_out_together_and_each_is_told() {
     let world = World::new().await;
     let jobs = stream::iter((0..5_000).map(|n| match n {
@@ -177,9 +195,7 @@ async fn many_jobs_go_out_together_and_each_is_told() {
         4_000 => job().id("twin".parse().unwrap()),
         _ => job(),
     }));
-    let begun = std::time::Instant::now();
     let told: Vec<_> = world.client.submit_many(jobs, 512).collect().await;
-    println!("5000 jobs in {:?}", begun.elapsed());
     assert_eq!(told.len(), 5_000);
     let places: HashSet<usize> = told.iter().map(|(place, _)| *place).collect();
     assert_eq!(places.len(), 5_000);
@@ -188,17 +204,4 @@ async fn many_jobs_go_out_together_and_each_is_told() {
     let ids: HashSet<JobId> = told.iter().filter_map(|(_, outcome)| Some(outcome.as_ref().ok()?.id.clone())).collect();
     assert_eq!(ids.len(), 4_998);
     assert_eq!(world.queued().await, 4_998);
-}
-
-#[tokio::test]
-#[ignore = "measures, by hand"]
-async fn a_hundred_thousand_jobs_take_seconds() {
-    let world = World::new().await;
-    world.push_task("add").await;
-    let jobs = stream::iter((0..100_000).map(|_| NewJob::new("add".parse().unwrap(), r#"{"a": 1}"#)));
-    let begun = std::time::Instant::now();
-    let failed = world.client.submit_many(jobs, 1_024).filter(|(_, told)| std::future::ready(told.is_err()));
-    assert_eq!(failed.count().await, 0);
-    println!("100000 jobs in {:?}", begun.elapsed());
-    assert_eq!(world.queued().await, 100_000);
 }

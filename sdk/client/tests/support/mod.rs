@@ -2,7 +2,7 @@
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Source, SubjectTransform};
 use async_nats::jetstream::{self, kv};
-use lovage_client::{Client, ConnectOptions, NewJob, StoredLetter};
+use lovage_client::{Client, ConnectOptions, Credentials, NewJob, StoredLetter};
 use lovage_job::catalog::{AliasTargets, BodyType, Encoding, Entry, Export, TaskRecord, VersionEntry, VersionRecord};
 use lovage_job::dead::DeadLetter;
 use lovage_job::name::{AliasName, Digest, JobId, TenantName};
@@ -42,8 +42,19 @@ impl Server {
         Self::start_with(&["-js"])
     }
 
-    pub fn start_with(flags: &[&str]) -> Self {
+    /// A server with a configuration file.
+    pub fn start_configured(text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("nats.conf");
+        std::fs::write(&file, text).unwrap();
+        Self::start_in(dir, &["-js", "-c", file.to_str().unwrap()])
+    }
+
+    pub fn start_with(flags: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), flags)
+    }
+
+    fn start_in(dir: tempfile::TempDir, flags: &[&str]) -> Self {
         let child = Command::new(program())
             .args(flags)
             .args(["-a", "127.0.0.1", "-p", "-1"])
@@ -97,10 +108,38 @@ impl World {
     /// A tenant whose workers never started.
     pub async fn bare() -> Self {
         let server = Server::start();
+        let options = server.options();
+        Self::on(server, &options).await
+    }
+
+    async fn on(server: Server, options: &ConnectOptions) -> Self {
         let tenant: TenantName = "acme".parse().unwrap();
-        let client = Client::connect(&server.options(), tenant.clone()).await.unwrap();
+        let client = Client::connect(options, tenant.clone()).await.unwrap();
         let js = jetstream::new(client.nats().clone());
         Self { _server: server, client, js, tenant }
+    }
+
+    /// A tenant with a user who may do only what a tenant's user needs; returns that user's client too.
+    pub async fn with_tenant_user() -> (Self, Client) {
+        let server = Server::start_configured(
+            r#"authorization { users = [
+                { user: op, password: op }
+                { user: acme, password: acme, permissions {
+                    publish: ["lovage.acme.job.>", "lovage.acme.job-high.>", "lovage.acme.job-low.>",
+                        "lovage.acme.sched.>", "$JS.API.DIRECT.GET.KV_results-acme.$KV.results-acme.>"]
+                    subscribe: ["_INBOX_acme.>", "lovage.acme.event.>"] } }
+            ] }"#,
+        );
+        let of = |name: &str| ConnectOptions {
+            credentials: Credentials::UserPassword { user: name.into(), password: name.into() },
+            inbox_prefix: (name != "op").then(|| format!("_INBOX_{name}")),
+            ..server.options()
+        };
+        let (operator, user) = (of("op"), of("acme"));
+        let world = Self::on(server, &operator).await;
+        world.make_assets(100_000).await;
+        let client = Client::connect(&user, world.tenant.clone()).await.unwrap();
+        (world, client)
     }
 
     async fn make_assets(&self, jobs_max: i64) {

@@ -1,4 +1,7 @@
 use super::*;
+use crate::new_job::When;
+use lovage_job::subject::Lane;
+use std::time::Duration;
 
 const NOW: UnixMs = UnixMs(1_000_000);
 

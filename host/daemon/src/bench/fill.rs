@@ -1,0 +1,47 @@
+//! Fills the queue: plain publishes with an id in the subject, pipelined.
+
+use anyhow::{Context as _, ensure};
+use async_nats::Client;
+use futures::StreamExt;
+use std::time::Duration;
+
+/// Publishes that are not yet confirmed.
+const WINDOW: usize = 512;
+/// How long one confirmation may take.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
+
+/// The input of each job.
+pub(super) const INPUT: &str = r#"{"a":20,"b":22}"#;
+
+/// The id of a job of a round.
+pub(super) fn id(round: usize, number: usize) -> String {
+    format!("b{round}-{number}")
+}
+
+/// Publishes `count` jobs.
+pub(super) async fn fill(client: &Client, round: usize, count: usize) -> anyhow::Result<()> {
+    let inbox = client.new_inbox();
+    let mut replies = client.subscribe(format!("{inbox}.*")).await?;
+    let mut confirmed = 0;
+    for number in 0..count {
+        let subject = format!("lovage.default.job.default.add.{}", id(round, number));
+        client.publish_with_reply(subject, format!("{inbox}.{number}"), INPUT.into()).await?;
+        while number + 1 - confirmed >= WINDOW {
+            confirm(&mut replies).await?;
+            confirmed += 1;
+        }
+    }
+    while confirmed < count {
+        confirm(&mut replies).await?;
+        confirmed += 1;
+    }
+    Ok(())
+}
+
+async fn confirm(replies: &mut async_nats::Subscriber) -> anyhow::Result<()> {
+    let reply = tokio::time::timeout(CONFIRM_WITHIN, replies.next()).await.context("the broker does not confirm")?;
+    let reply = reply.context("the subscription ended")?;
+    let stored = serde_json::from_slice::<crate::nats::api::PublishReply>(&reply.payload)?;
+    ensure!(stored.error.is_none(), "the broker refuses a job: {:?}", stored.error);
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The benchmark: jobs per second and latency, end to end on a server of its own, beside a null worker.
+//!
+//! The null worker pulls, publishes a result and acknowledges, with no sandbox and no rules: what it does in the same
+//! run, on the same server and with the same jobs, is the most that any worker could. Completion is counted in the
+//! store, never by the worker.
+
+mod component;
+mod fill;
+mod latency;
+mod null;
+mod rounds;
+
+pub use rounds::{BenchOptions, Report, run};

@@ -1,0 +1,207 @@
+//! The rounds: fill, drain by the null worker, fill, drain by ours, on one server and in turns.
+
+use super::latency::{Latency, measure};
+use super::{component, fill, null};
+use crate::app::{Worker, WorkerOptions, engine};
+use crate::config::WorkerFile;
+use crate::nats::store::{Catalog, Components};
+use crate::nats::topology::{self, TopologyConfig};
+use crate::registry::push::{PushOptions, check, store};
+use crate::server::{self, StartOptions};
+use anyhow::ensure;
+use async_nats::Client;
+use async_nats::jetstream::{self, stream::Stream};
+use lovage_job::name::{AliasName, JobId, QueueName, TenantName};
+use lovage_job::subject::{Lane, asset};
+use lovage_sandbox::InspectOptions;
+use serde::Serialize;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How often the store is counted.
+const COUNT_EVERY: Duration = Duration::from_millis(5);
+/// A drain that makes no progress for this long has failed.
+const STUCK_AFTER: Duration = Duration::from_secs(30);
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct BenchOptions {
+    /// Jobs of each drain.
+    pub jobs: usize,
+    /// Drains of each worker.
+    pub rounds: usize,
+    /// Jobs that are timed one by one.
+    pub samples: usize,
+    /// Attempts at once.
+    pub concurrency: Option<usize>,
+    /// A nats-server program to use.
+    pub nats_server: Option<PathBuf>,
+    /// How the compiler is started.
+    pub compiler: (PathBuf, Vec<OsString>),
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Of this program.
+    pub version: &'static str,
+    /// Of the server.
+    pub server: String,
+    /// Whether this is a release build; figures of others say little.
+    pub release: bool,
+    /// Cores of this machine.
+    pub cores: usize,
+    /// Jobs of each drain.
+    pub jobs: usize,
+    /// Jobs per second of the null worker, a figure for each round.
+    pub null_jobs_per_s: Vec<f64>,
+    /// Jobs per second of ours, a figure for each round.
+    pub worker_jobs_per_s: Vec<f64>,
+    /// The median over the rounds of ours to the null worker's.
+    pub ratio: f64,
+    /// One job at a time.
+    pub latency: Latency,
+}
+
+/// Measures. `tell` hears what happens, for people.
+pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<Report> {
+    let folder = Folder::new()?;
+    let binary = server::find(options.nats_server.as_deref())?;
+    let mut server = server::start(&binary, StartOptions::new(folder.0.join("nats")))?;
+    let connect = lovage_client::ConnectOptions { servers: server.url(), ..lovage_client::ConnectOptions::default() };
+    let client = lovage_client::connect(&connect).await?;
+    let cache = folder.0.join("cache");
+    prepare(&client, &cache, &options).await?;
+    let results = jetstream::new(client.clone()).get_stream(format!("KV_{}", asset::results(&TenantName::default_tenant()))).await?;
+    let (mut nulls, mut ours) = (Vec::new(), Vec::new());
+    for round in 0..options.rounds {
+        nulls.push(null_round(&client, &results, round, options.jobs).await?);
+        ours.push(worker_round(&connect, &client, &results, &cache, round, &options).await?);
+        if let (Some(null), Some(our)) = (nulls.last(), ours.last()) {
+            tell(&format!("round {}: null worker {null:.0} jobs/s, worker {our:.0} jobs/s", round + 1));
+        }
+    }
+    let worker = start(&connect, &cache, &options).await?;
+    let latency = measure(&client, options.samples).await;
+    worker.stop(std::future::pending()).await;
+    server.stop()?;
+    let ratios = nulls.iter().zip(&ours).map(|(null, our)| our / null).collect();
+    Ok(Report {
+        version: env!("CARGO_PKG_VERSION"),
+        server: binary.version.to_string(),
+        release: !cfg!(debug_assertions),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        jobs: options.jobs,
+        ratio: median(ratios),
+        null_jobs_per_s: nulls,
+        worker_jobs_per_s: ours,
+        latency: latency?,
+    })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// A folder of the run's own, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("lovage-bench-{}-{:08x}", std::process::id(), rand::random::<u32>()));
+        std::fs::create_dir_all(path.join("nats"))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _left_to_the_system_otherwise = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Makes the streams and pushes the task.
+async fn prepare(client: &Client, cache: &std::path::Path, options: &BenchOptions) -> anyhow::Result<()> {
+    let (js, tenant) = (jetstream::new(client.clone()), TenantName::default_tenant());
+    topology::ensure_shared(&js, TopologyConfig::default()).await?;
+    topology::ensure_tenant(&js, &tenant, TopologyConfig::default()).await?;
+    let queue = QueueName::default_queue();
+    topology::ensure_consumer(&js, &tenant, &queue, Lane::Normal, TopologyConfig::default()).await?;
+    let (sandbox, compiler) = engine(&WorkerFile::default(), 1, cache, &options.compiler)?;
+    let checked = check(&component::add()?, &InspectOptions::default(), &sandbox, &compiler).await?;
+    let push = PushOptions { alias: Some(AliasName::stable()), ..PushOptions::default() };
+    store(&Catalog::open(&js).await?, &Components::new(js), &tenant, &checked, &push).await?;
+    Ok(())
+}
+
+async fn start(
+    connect: &lovage_client::ConnectOptions,
+    cache: &std::path::Path,
+    options: &BenchOptions,
+) -> anyhow::Result<Worker> {
+    let client = lovage_client::connect(connect).await?;
+    let name: JobId = format!("bench-{:08x}", rand::random::<u32>()).parse()?;
+    let worker = WorkerOptions {
+        name,
+        queues: vec![(QueueName::default_queue(), 1)],
+        cache_dir: cache.to_owned(),
+        compiler: options.compiler.clone(),
+        file: WorkerFile { concurrency: options.concurrency, ..WorkerFile::default() },
+    };
+    Worker::start(worker, client.clone(), crate::cli::connections(client)).await
+}
+
+async fn null_round(client: &Client, results: &Stream, round: usize, jobs: usize) -> anyhow::Result<f64> {
+    results.purge().await?;
+    fill::fill(client, 2 * round, jobs).await?;
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(null::serve(client.clone(), stop.clone()));
+    let rate = drained(results, jobs).await;
+    stop.cancel();
+    worker.await??;
+    rate
+}
+
+async fn worker_round(
+    connect: &lovage_client::ConnectOptions,
+    client: &Client,
+    results: &Stream,
+    cache: &std::path::Path,
+    round: usize,
+    options: &BenchOptions,
+) -> anyhow::Result<f64> {
+    results.purge().await?;
+    fill::fill(client, 2 * round + 1, options.jobs).await?;
+    let worker = start(connect, cache, options).await?;
+    let rate = drained(results, options.jobs).await;
+    worker.stop(std::future::pending()).await;
+    rate
+}
+
+/// Jobs per second from the first stored result to the last.
+async fn drained(results: &Stream, jobs: usize) -> anyhow::Result<f64> {
+    let jobs = u64::try_from(jobs)?;
+    let count = || async { anyhow::Ok(results.get_info().await?.state.messages) };
+    let (mut first, mut moved) = (None, (0, Instant::now()));
+    loop {
+        let done = count().await?;
+        let now = Instant::now();
+        if done > moved.0 {
+            moved = (done, now);
+        }
+        let (begun, since) = *first.get_or_insert((done, now));
+        if done == 0 {
+            first = None;
+        } else if done >= jobs {
+            ensure!(done == jobs, "{done} results of {jobs} jobs");
+            #[allow(clippy::cast_precision_loss)]
+            let counted = (done - begun) as f64;
+            return Ok(counted / now.duration_since(since).as_secs_f64());
+        }
+        ensure!(now.duration_since(moved.1) < STUCK_AFTER, "stuck at {done} of {jobs} results");
+        tokio::time::sleep(COUNT_EVERY).await;
+    }
+}

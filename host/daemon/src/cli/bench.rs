@@ -1,0 +1,65 @@
+//! `lovage bench`: how fast this machine is, end to end, beside a null worker.
+
+use super::compile::compiler_program;
+use super::exit::OrExit;
+use super::{Exit, Failure, Output};
+use crate::bench::{BenchOptions, Report, run};
+use crate::telemetry::{self, LogFormat};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Measure jobs per second and latency on a server of its own, beside a null worker.
+///
+/// The null worker pulls, publishes a result and acknowledges, with no sandbox and no rules.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Jobs of each drain.
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    jobs: u32,
+    /// Drains of each worker; the ratio is the median.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Jobs that are timed one by one.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    samples: u32,
+    /// Attempts at once [default: eight for each core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8000))]
+    concurrency: Option<u16>,
+    /// A nats-server program to use.
+    #[arg(long, value_name = "FILE", env = "LOVAGE_NATS_SERVER")]
+    nats_server: Option<PathBuf>,
+}
+
+pub(super) async fn main(args: BenchArgs, output: Output) -> Result<Exit, Failure> {
+    telemetry::start(LogFormat::Text, "error");
+    let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let options = BenchOptions {
+        jobs: size(args.jobs),
+        rounds: size(args.rounds),
+        samples: size(args.samples),
+        concurrency: args.concurrency.map(usize::from),
+        nats_server: args.nats_server,
+        compiler: compiler_program().or_exit(Exit::Host)?,
+    };
+    let report = run(options, |said| output.note(said)).await.or_exit(Exit::Host)?;
+    print(&report, output)?;
+    Ok(Exit::Done)
+}
+
+fn print(report: &Report, output: Output) -> Result<(), Failure> {
+    if output.json {
+        return output.value(report);
+    }
+    if !report.release {
+        output.note("this is a debug build: build with --release for figures that mean something");
+    }
+    let rates = |rates: &[f64]| rates.iter().map(|rate| format!("{rate:.0}")).collect::<Vec<_>>().join("  ");
+    output.line(&format!("null worker  {} jobs/s", rates(&report.null_jobs_per_s)))?;
+    output.line(&format!("worker       {} jobs/s", rates(&report.worker_jobs_per_s)))?;
+    output.line(&format!("ratio        {:.2} (median of {} rounds)", report.ratio, report.null_jobs_per_s.len()))?;
+    let latency = &report.latency;
+    output.line(&format!(
+        "round trip   p50 {} µs  p99 {} µs  max {} µs ({} jobs, one at a time)",
+        latency.p50_us, latency.p99_us, latency.max_us, latency.samples
+    ))
+}

@@ -1,0 +1,124 @@
+//! `lovage dev`: everything on this machine, in one process tree.
+
+use super::compile::compiler_program;
+use super::connection::connect_failure;
+use super::exit::OrExit;
+use super::worker::{QueueShare, Stops, WorkerArgs, connections, worker_options};
+use super::{Exit, Failure, Output};
+use crate::app::Worker;
+use crate::server::{self, ProcessGroup, Running, StartOptions};
+use crate::telemetry::{self, LogFormat};
+use clap::Args;
+use lovage_client::ConnectOptions;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Run a NATS server and a worker on this machine, until Ctrl-C.
+///
+/// The server is found on PATH where it is new enough, and fetched once otherwise. What it stores is kept between
+/// runs.
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// Where streams are kept [default: the user's data folder].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The port of the NATS server, on 127.0.0.1.
+    #[arg(long, value_name = "N", default_value_t = 4222)]
+    port: u16,
+    /// A nats-server program to use.
+    #[arg(long, value_name = "FILE", env = "LOVAGE_NATS_SERVER")]
+    nats_server: Option<PathBuf>,
+    /// A queue to serve, with its share; may be given several times [default: default].
+    #[arg(long = "queue", value_name = "NAME[=WEIGHT]")]
+    queues: Vec<QueueShare>,
+    /// Attempts at once [default: eight for each core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8000))]
+    concurrency: Option<u16>,
+}
+
+/// How often the server is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+pub(super) async fn main(args: DevArgs, output: Output) -> Result<Exit, Failure> {
+    telemetry::start(LogFormat::Text, "warn,async_nats=error");
+    let mut stops = Stops::new()?;
+    let dir = args.dir.clone().map_or_else(default_dir, Ok)?;
+    let (wanted, port) = (args.nats_server.clone(), args.port);
+    let started = tokio::task::spawn_blocking(move || start_server(wanted, dir, port));
+    let mut server = started.await.or_exit(Exit::Host)??;
+    let served = serve(&args, &mut server, &mut stops, output).await;
+    // the worker is gone; now the server, whatever happened
+    let stopped = tokio::task::spawn_blocking(move || server.stop()).await.or_exit(Exit::Host)?;
+    let exit = served?;
+    stopped.or_exit(Exit::Host)?;
+    Ok(exit)
+}
+
+fn default_dir() -> Result<PathBuf, Failure> {
+    let home = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
+    let missing = || Failure::new(Exit::Host, "there is no home directory").hint("give --dir DIR");
+    Ok(home.ok_or_else(missing)?.join("lovage/dev"))
+}
+
+fn start_server(wanted: Option<PathBuf>, dir: PathBuf, port: u16) -> Result<Running, Failure> {
+    let binary = server::find(wanted.as_deref()).or_exit(Exit::Host)?;
+    std::fs::create_dir_all(&dir).or_exit(Exit::Host)?;
+    let port = (port != 0).then_some(port);
+    // Ctrl-C must reach this process alone: the worker drains before the server stops
+    let options = StartOptions { port, process_group: ProcessGroup::Own, ..StartOptions::new(dir) };
+    server::start(&binary, options).map_err(|error| {
+        Failure::new(Exit::Host, error).hint("--port N takes another port (0 any free one), --dir DIR another folder")
+    })
+}
+
+async fn serve(args: &DevArgs, server: &mut Running, stops: &mut Stops, output: Output) -> Result<Exit, Failure> {
+    let worker_args = WorkerArgs::of_dev(args.queues.clone(), args.concurrency);
+    let options = worker_options(&worker_args)?;
+    let connect = ConnectOptions { servers: server.url(), name: "lovage-dev".to_owned(), ..ConnectOptions::default() };
+    let client = lovage_client::connect(&connect).await.map_err(connect_failure)?;
+    let worker = Worker::start(options, client.clone(), connections(client)).await.or_exit(Exit::Broker)?;
+    tell(server, output)?;
+    let died = loop {
+        tokio::select! {
+            () = stops.next() => break None,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        if let Some(status) = server.ended().or_exit(Exit::Host)? {
+            break Some(status);
+        }
+    };
+    output.note("stopping");
+    worker.stop(stops.next()).await;
+    match died {
+        None => Ok(Exit::Done),
+        Some(status) => {
+            let message = format!("nats-server ended by itself ({status}): {}", server.log_tail());
+            Err(Failure::new(Exit::Host, message))
+        }
+    }
+}
+
+fn tell(server: &Running, output: Output) -> Result<(), Failure> {
+    let url = server.url();
+    if output.json {
+        return output.value(&serde_json::json!({
+            "url": url, "pid": server.pid(), "dir": server.store_dir(), "tenant": "default",
+        }));
+    }
+    let program = compiler_program().map_or_else(|_| "lovage".to_owned(), |(path, _)| path.display().to_string());
+    let set = if server.port() == 4222 { String::new() } else { format!("  export NATS_URL={url}\n") };
+    output.line(&format!(
+        "lovage dev: NATS at {url}, one worker, streams in {}\n\n\
+         In another terminal:\n\
+         {set}  {program} new hello && cd hello && cargo build --release --target wasm32-wasip2\n  \
+           {program} push target/wasm32-wasip2/release/hello.wasm\n  \
+           {program} task list\n  \
+           {program} watch\n\n\
+         Any NATS client can publish a job; its result is the value of its id in the bucket results-default:\n  \
+           nats pub lovage.default.job.default.<task>.<job id> '<JSON>'\n  \
+           {program} job wait <job id>\n\n\
+         Ctrl-C stops all of it; what is stored stays.",
+        server.store_dir().display(),
+    ))
+}

@@ -1,0 +1,256 @@
+//! `lovage submit`: one job, or one for each line of a file.
+
+mod bulk;
+mod lines;
+
+use super::connection::ConnectionArgs;
+use super::exit::OrExit;
+use super::input::{is_json, read_input};
+use super::push::variable;
+use super::{Exit, Failure, Output, ended, wait};
+use clap::{Args, ValueEnum};
+use lovage_client::{Client, NewJob, Place, SubmitError, Submitted, When};
+use lovage_job::catalog::VersionRef;
+use lovage_job::name::{JobId, QueueName, TaskName};
+use lovage_job::retry::{ATTEMPTS_MAX, Backoff};
+use lovage_job::subject::{Lane, asset};
+use lovage_job::unit::{UnixMs, parse_span};
+use serde_json::json;
+use std::time::Duration;
+
+/// Submit a job, or one for each line of a file.
+///
+/// Prints the job's id. With --wait it prints the result instead, and the exit code says how the job ended.
+#[derive(Debug, Args)]
+pub struct SubmitArgs {
+    /// The task to run.
+    task: TaskName,
+    /// The input: JSON, @FILE, or - for standard input [default: nothing, which is null where JSON is taken].
+    #[arg(allow_negative_numbers = true)]
+    input: Option<String>,
+    /// Submit a job for each line of the input, which is a FILE or - [default: standard input].
+    #[arg(long, conflicts_with_all = ["id", "key"])]
+    jsonl: bool,
+    /// Wait for the result and print it.
+    #[arg(long)]
+    wait: bool,
+    /// Wait no longer than this; the job goes on.
+    #[arg(long, value_name = "SPAN", value_parser = parse_span, requires = "wait")]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    job: JobArgs,
+}
+
+/// What a job asks for.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "The job")]
+struct JobArgs {
+    /// The job's id; a job of the same id is submitted once.
+    #[arg(long, value_name = "ID", conflicts_with = "key")]
+    id: Option<JobId>,
+    /// An idempotency key: the same task and key are one job.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Where the job waits.
+    #[arg(long, value_name = "QUEUE", default_value = "default")]
+    queue: QueueName,
+    /// Before or after others in the queue.
+    #[arg(long, value_enum, default_value = "normal")]
+    priority: Priority,
+    /// Start the job no sooner than after this.
+    #[arg(long, value_name = "SPAN", value_parser = parse_span, conflicts_with = "at")]
+    delay: Option<Duration>,
+    /// Start the job no sooner than at this time, such as 2026-11-23T18:30:00Z.
+    #[arg(long, value_name = "TIME", value_parser = UnixMs::from_rfc3339)]
+    at: Option<UnixMs>,
+    /// Do not start the job later than this: a span from now, or a time.
+    #[arg(long, value_name = "SPAN|TIME", value_parser = span_or_time)]
+    expires: Option<When>,
+    /// Retries after the first attempt [default: the task's].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..i64::from(ATTEMPTS_MAX)))]
+    retries: Option<u32>,
+    /// The back-off between attempts, such as exponential:2s..10m, fixed:30s or list:1s,1m.
+    #[arg(long, value_name = "BACKOFF")]
+    backoff: Option<Backoff>,
+    /// The longest time of an attempt.
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+    run_timeout: Option<Duration>,
+    /// The version to run: a version, an alias or sha256:… [default: stable].
+    #[arg(long = "version", value_name = "V")]
+    version: Option<VersionRef>,
+    /// A label for the job's result; may be given several times.
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// A header for the task; may be given several times.
+    #[arg(long = "header", value_name = "K=V", value_parser = variable)]
+    headers: Vec<(String, String)>,
+    /// The input's media type [default: application/json where it is JSON].
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// Submit without checking task and input first; the worker tells what is wrong.
+    #[arg(long)]
+    unchecked: bool,
+}
+
+/// Before or after others.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Priority {
+    /// Before the others.
+    High,
+    /// As most jobs.
+    Normal,
+    /// After the others.
+    Low,
+}
+
+fn span_or_time(text: &str) -> Result<When, String> {
+    let time = || UnixMs::from_rfc3339(text).map(When::At).ok();
+    parse_span(text)
+        .map(When::In)
+        .ok()
+        .or_else(time)
+        .ok_or_else(|| "write a span such as 30s or 2h, or a time such as 2026-11-23T18:30:00Z".to_owned())
+}
+
+impl JobArgs {
+    /// The job that was asked for.
+    fn job(&self, task: TaskName, payload: Vec<u8>) -> NewJob {
+        let json = self.content_type.is_none() && is_json(&payload);
+        let mut job = NewJob::new(task, payload);
+        job.content_type = if json { Some("application/json".to_owned()) } else { self.content_type.clone() };
+        job.queue = self.queue.clone();
+        job.lane = match self.priority {
+            Priority::High => Lane::High,
+            Priority::Normal => Lane::Normal,
+            Priority::Low => Lane::Low,
+        };
+        job.id = self.id.clone();
+        job.key = self.key.clone();
+        job.version = self.version.clone();
+        job.retries = self.retries;
+        job.backoff = self.backoff.clone();
+        job.timeout = self.run_timeout;
+        job.expires = self.expires;
+        job.due = self.delay.map(When::In).or(self.at.map(When::At));
+        job.tags = self.tags.clone();
+        job.headers = self.headers.iter().cloned().collect();
+        job.unchecked = self.unchecked;
+        job
+    }
+}
+
+pub(super) async fn main(args: SubmitArgs, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
+    if args.jsonl {
+        return bulk::main(args, connection, output).await;
+    }
+    let payload = read_input(args.input.as_deref())?;
+    let mut job = args.job.job(args.task.clone(), payload);
+    let client = connection.client().await?;
+    let watched = args.wait && wait::is_watched(output);
+    if watched {
+        // the events of the job can be asked for only by an id that is known before it is submitted
+        job.id = job.id.take().or_else(|| job.key.is_none().then(fresh_id).flatten());
+    }
+    let known = job.id.clone().or_else(|| job.key.as_ref().map(|key| JobId::from_key(&job.task, key)));
+    let events = match known.filter(|_| watched) {
+        Some(id) => Some(client.events_of(&id).await.or_exit(Exit::Broker)?),
+        None => None,
+    };
+    let submit = submit(&client, job, args.input.is_none());
+    let (submitted, ()) = tokio::join!(submit, warn_unserved(&client, &args.job.queue, output));
+    let submitted = submitted.map_err(|error| failure(&error))?;
+    if args.wait {
+        let result = wait::until_end(&client, &submitted.id, args.timeout, events).await?;
+        return ended::print(&result, output);
+    }
+    print(&submitted, output)
+}
+
+/// Submits a job. Where nothing is given and the task takes JSON, nothing is null.
+async fn submit(client: &Client, job: NewJob, nothing_given: bool) -> Result<Submitted, SubmitError> {
+    let null = nothing_given.then(|| NewJob { payload: "null".into(), ..job.clone() });
+    match (client.submit(job).await, null) {
+        (Err(error @ SubmitError::BadInput { .. }), Some(null)) => {
+            client.submit(null.content_type("application/json")).await.map_err(|_| error)
+        }
+        (submitted, _) => submitted,
+    }
+}
+
+fn print(submitted: &Submitted, output: Output) -> Result<Exit, Failure> {
+    let Submitted { id, existing, place } = submitted;
+    let state = super::job::state_name(place.state());
+    if output.json {
+        let (due, outcome) = match place {
+            Place::Queued => (None, None),
+            Place::Delayed { due } | Place::WaitingRetry { due } => (Some(due), None),
+            Place::Done(outcome) => (None, Some(outcome)),
+        };
+        output.value(&json!({"id": id, "existing": existing, "state": state, "due": due, "outcome": outcome}))?;
+        return Ok(Exit::Done);
+    }
+    output.line(id.as_str())?;
+    if *existing {
+        output.note(&format!("job {id} was there before ({state}) and was not submitted again"));
+    }
+    Ok(Exit::Done)
+}
+
+/// An id of our own; ids of later jobs sort later.
+fn fresh_id() -> Option<JobId> {
+    uuid::Uuid::now_v7().simple().to_string().parse().ok()
+}
+
+/// The exit code of a submission that failed, and what to do about it.
+fn failure(error: &SubmitError) -> Failure {
+    let exit = match error {
+        SubmitError::Invalid(_) | SubmitError::BadInput { .. } | SubmitError::PayloadTooLarge { .. } => Exit::Usage,
+        SubmitError::UnknownTask { .. } | SubmitError::UnknownVersion(_) => Exit::NotFound,
+        SubmitError::QueueFull { .. }
+        | SubmitError::NoSuchTenant(_)
+        | SubmitError::Payload(_)
+        | SubmitError::Refused { .. }
+        | SubmitError::Indeterminate { .. } => Exit::Broker,
+    };
+    let failure = Failure::new(exit, error);
+    match error {
+        SubmitError::BadInput { task, .. } => failure.hint(format!("`lovage task show {task}` prints what it takes")),
+        SubmitError::UnknownTask { .. } => failure.hint("`lovage task list` prints what there is"),
+        SubmitError::NoSuchTenant(_) => failure.hint("`lovage push` and `lovage worker` set a tenant up"),
+        _ => failure,
+    }
+}
+
+/// Says so where no worker has ever served the queue: the job would wait without a word.
+async fn warn_unserved(client: &Client, queue: &QueueName, output: Output) {
+    /// How long to wait for an answer: not every user may ask.
+    const TIMEOUT: Duration = Duration::from_millis(500);
+    /// The broker's number for a consumer that is not there.
+    const NO_CONSUMER: u64 = 10_014;
+    let (stream, consumer) = (asset::jobs(client.tenant()), asset::consumer(Lane::Normal, queue));
+    let asked = client.nats().request(format!("$JS.API.CONSUMER.INFO.{stream}.{consumer}"), "".into());
+    let Ok(Ok(answer)) = tokio::time::timeout(TIMEOUT, asked).await else { return };
+    let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap_or_default();
+    if answer.pointer("/error/err_code").and_then(serde_json::Value::as_u64) == Some(NO_CONSUMER) {
+        output.note(&format!("no worker has served queue {queue} yet; the job waits until one does"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_a_span_or_a_time() {
+        assert_eq!(span_or_time("2h"), Ok(When::In(Duration::from_secs(7200))));
+        assert!(matches!(span_or_time("2026-11-23T18:30:00Z"), Ok(When::At(_))));
+        for bad in ["", "5", "tomorrow", "-1s", "2026-11-23"] {
+            assert!(span_or_time(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn fresh_ids_are_ids_that_differ() {
+        assert!(fresh_id().is_some() && fresh_id() != fresh_id());
+    }
+}
