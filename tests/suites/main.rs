@@ -6,5 +6,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
 mod contract;
+mod jobs;
 mod server;
-mod worker;

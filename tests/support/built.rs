@@ -5,11 +5,13 @@
 //! processes take turns.
 
 use std::{
-    env,
+    env, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::LazyLock,
 };
+
+use crate::wasm;
 
 static BINARY: LazyLock<PathBuf> = LazyLock::new(build_binary);
 static GUESTS: LazyLock<PathBuf> = LazyLock::new(build_guests);
@@ -57,12 +59,38 @@ fn build_binary() -> PathBuf {
 }
 
 fn build_guests() -> PathBuf {
-    let folder = repository().join("example-tasks");
-    let target = folder.join("target");
-    let mut command = cargo(&folder);
-    command.args(["build", "--release", "--target", "wasm32-wasip2", "--target-dir"]).arg(&target);
-    run(&mut command);
-    target.join("wasm32-wasip2").join("release")
+    run(&mut guests_build());
+    guests_target().join(wasm::TARGET).join("release")
+}
+
+/// Returns the command that builds every example task.
+#[must_use]
+pub fn guests_build() -> Command {
+    let mut command = cargo(&guests_folder());
+    command.args(["build", "--release", "--target", wasm::TARGET, "--target-dir"]).arg(guests_target());
+    command
+}
+
+/// Returns the workspace of the example tasks.
+#[must_use]
+pub fn guests_folder() -> PathBuf {
+    repository().join("example-tasks")
+}
+
+/// Returns where the example tasks are built, whatever folder the person set for cargo.
+#[must_use]
+pub fn guests_target() -> PathBuf {
+    guests_folder().join("target")
+}
+
+/// Returns the path of a program that is built into the folder of this one.
+///
+/// Ask before anything is built: a build may put a new file in the place of this program.
+///
+/// # Errors
+/// The operating system does not tell where this program lies.
+pub fn beside_this_program(name: &str) -> io::Result<PathBuf> {
+    Ok(env::current_exe()?.with_file_name(name))
 }
 
 /// Returns cargo as a person would start it in `folder`.

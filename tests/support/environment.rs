@@ -18,14 +18,19 @@ const FOREIGN: [&str; 10] = [
     "RUST_LOG",
 ];
 
-/// Cuts the command off from the person's settings; saved contexts and caches are looked for in `home`.
-pub(crate) fn isolate(command: &mut Command, home: &Path) {
+/// Takes the person's settings for `lovage` out of the command's environment; a person's caches stay in use.
+pub fn without_settings(command: &mut Command) {
     for name in FOREIGN {
         command.env_remove(name);
     }
+    command.env("NO_COLOR", "1");
+}
+
+/// Cuts the command off from the person's settings; saved contexts and caches are looked for in `home`.
+pub(crate) fn isolate(command: &mut Command, home: &Path) {
+    without_settings(command);
     for (name, folder) in [("XDG_CONFIG_HOME", "config"), ("XDG_CACHE_HOME", "cache"), ("XDG_DATA_HOME", "data")] {
         command.env(name, home.join(folder));
     }
-    command.env("NO_COLOR", "1");
     command.env("LOVAGE_NATS_SERVER", &Nats::binary().path);
 }

@@ -10,14 +10,24 @@
 mod built;
 mod cli;
 mod environment;
+mod jobs;
+mod keeper;
 mod nats;
 mod process;
+mod stage;
 mod wait;
+pub mod wasm;
 mod worker;
 
-pub use built::{cargo, guest, lovage_binary, repository};
+pub use built::{
+    beside_this_program, cargo, guest, guests_build, guests_folder, guests_target, lovage_binary, repository,
+};
 pub use cli::{Cli, Output};
-pub use nats::Nats;
+pub use jobs::{Jobs, Plain};
+pub use keeper::shared_cache;
+pub use environment::without_settings;
+pub use nats::{Nats, find_nats_server};
 pub use process::Process;
+pub use stage::{LEAN_FUEL, Seat, Stage, cli, push};
 pub use wait::{WITHIN, eventually, eventually_blocking};
-pub use worker::{Worker, WorkerSetup};
+pub use worker::{Worker, WorkerSetup, says_ready};

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::LazyLock};
 
+use anyhow::anyhow;
 use async_nats::jetstream;
 use lovage::server::{self, NatsServer, Running, StartOptions};
 use tempfile::TempDir;
@@ -10,6 +11,17 @@ use tempfile::TempDir;
 static BINARY: LazyLock<NatsServer> = LazyLock::new(|| {
     server::find(None).unwrap_or_else(|error| panic!("{error}; {}", error.hint().unwrap_or_default()))
 });
+
+/// Finds a nats-server, and fetches one where none is installed.
+///
+/// # Errors
+/// There is none and none can be fetched; the second line says what to do.
+pub fn find_nats_server() -> anyhow::Result<NatsServer> {
+    server::find(None).map_err(|error| match error.hint() {
+        Some(hint) => anyhow!("{error}\nhint: {hint}"),
+        None => anyhow!("{error}"),
+    })
+}
 
 /// A real nats-server on its own port and store folder; it ends, and its folder goes, with the test.
 #[derive(Debug)]

@@ -112,8 +112,10 @@ impl DerefMut for Worker {
     }
 }
 
-/// Knows the line in the text log and in the JSON log: the message is `ready`, facts follow in fields.
-fn says_ready(line: &str) -> bool {
+/// Knows the line of a worker that takes jobs, in the text log and in the JSON log: the message is `ready`, facts
+/// follow in fields.
+#[must_use]
+pub fn says_ready(line: &str) -> bool {
     let json = serde_json::from_str::<serde_json::Value>(line).unwrap_or_default();
     match json.get("message").or_else(|| json.get("fields")?.get("message")) {
         Some(message) => message == "ready",

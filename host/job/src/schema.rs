@@ -1,7 +1,8 @@
 //! Checking a payload against the schema of its task, alike at submission and before it runs.
 
 use crate::catalog::{BodyType, Encoding};
-use jsonschema::{Draft, PatternOptions, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 /// The largest schema that is accepted, in bytes of JSON.
@@ -74,7 +75,19 @@ fn compile(schema: &Value) -> Result<Validator, SchemaError> {
         .map_err(|error| SchemaError(cut(&error.to_string())))
 }
 
-fn tell(fault: &jsonschema::ValidationError<'_>) -> String {
+/// Tells a fault with its place. Where several forms are allowed, the form that the payload comes nearest to (the one
+/// whose faults lie deepest) says more than that none of them fits.
+fn tell(fault: &ValidationError<'_>) -> String {
+    if let ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } = fault.kind() {
+        let depth = |form: &Vec<ValidationError<'_>>| {
+            let deepest = form.iter().map(|fault| fault.instance_path().to_string().matches('/').count()).max();
+            (deepest, std::cmp::Reverse(form.len()))
+        };
+        let nearest = context.iter().filter(|form| !form.is_empty()).max_by_key(|form| depth(form));
+        if let Some(form) = nearest {
+            return cut(&form.iter().take(FAULTS_TOLD).map(tell).collect::<Vec<_>>().join("; "));
+        }
+    }
     let place = fault.instance_path().to_string();
     let place = if place.is_empty() { "the payload".to_owned() } else { place };
     cut(&format!("{place}: {fault}"))
@@ -115,6 +128,14 @@ mod tests {
             let error = check.check(bad.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(place), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn of_several_forms_the_nearest_is_told() {
+        let object = json!({"type": "object", "properties": {"a": {"type": "integer", "minimum": 0}}});
+        let array = json!({"type": "array", "prefixItems": [{"type": "integer"}]});
+        let error = check(json!({"anyOf": [object, array]})).check(br#"{"a": -1}"#).unwrap_err().to_string();
+        assert!(error.starts_with("/a: -1 is less than"), "{error}");
     }
 
     #[test]

@@ -8,13 +8,14 @@
 #![forbid(unsafe_code)]
 
 mod steps;
-mod wasm;
 
-use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{env, ffi::OsString, process::ExitCode};
 
-use anyhow::{Context, anyhow};
-use lovage::server::{self, NatsServer};
-use lovage_tests::{cargo, repository};
+use anyhow::Context;
+use lovage::server::NatsServer;
+use lovage_tests::{
+    beside_this_program, cargo, find_nats_server, guests_build, guests_folder, guests_target, repository, wasm,
+};
 use steps::{Steps, Stop};
 
 fn main() -> ExitCode {
@@ -43,26 +44,22 @@ fn main() -> ExitCode {
 
 fn verify(steps: &mut Steps, args: impl Iterator<Item = OsString>) -> Result<(), Stop> {
     // Asked first: a build may put a new file in the place of this program.
-    let lovage = beside_this_program("lovage")?;
+    let lovage = beside_this_program("lovage").context("cannot tell where this program lies")?;
     let root = repository();
-    let guests = root.join("example-tasks");
-    let guests_target = guests.join("target");
 
-    if let Some(add) = wasm::missing_target(&guests)? {
+    if let Some(add) = wasm::missing_target(&guests_folder())? {
         steps.run("add the wasm target", add)?;
     }
     let nats = nats_server(steps)?;
 
-    let mut build = cargo(&guests);
-    build.args(["build", "--release", "--target", wasm::TARGET, "--target-dir"]).arg(&guests_target);
-    steps.run("build the guests", build)?;
+    steps.run("build the guests", guests_build())?;
 
     let mut build = cargo(root);
     build.args(["build", "--workspace"]);
     steps.run("build the workspace", build)?;
 
-    let mut test = cargo(&guests);
-    test.args(["test", "--no-fail-fast", "--target-dir"]).arg(&guests_target);
+    let mut test = cargo(&guests_folder());
+    test.args(["test", "--no-fail-fast", "--target-dir"]).arg(guests_target());
     steps.run("test the guests natively", test)?;
 
     let mut test = cargo(root);
@@ -73,14 +70,7 @@ fn verify(steps: &mut Steps, args: impl Iterator<Item = OsString>) -> Result<(),
 
 fn nats_server(steps: &Steps) -> Result<NatsServer, Stop> {
     steps.note("looking for nats-server; it is fetched once where none is installed");
-    let nats = server::find(None).map_err(|error| match error.hint() {
-        Some(hint) => anyhow!("{error}\nhint: {hint}"),
-        None => anyhow!("{error}"),
-    })?;
+    let nats = find_nats_server()?;
     steps.note(&format!("nats-server {} is {}", nats.version, nats.path.display()));
     Ok(nats)
-}
-
-fn beside_this_program(name: &str) -> anyhow::Result<PathBuf> {
-    Ok(env::current_exe().context("cannot tell where this program lies")?.with_file_name(name))
 }

@@ -49,14 +49,17 @@ impl Output {
         let _standard_error_may_be_closed = writeln!(std::io::stderr().lock(), "{text}");
     }
 
-    /// Writes a table to standard output.
+    /// Writes a table to standard output, without the columns that nothing is in. Cells are never broken: an id in two
+    /// pieces cannot be copied.
     pub fn table(self, heads: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failure> {
+        let is_empty = |column: usize| rows.iter().all(|row| row.get(column).is_none_or(String::is_empty));
+        let kept: Vec<usize> = (0..heads.len()).filter(|column| !is_empty(*column)).collect();
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_header(heads.iter().copied());
-        for row in rows {
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(kept.iter().filter_map(|column| heads.get(*column)));
+        for row in &rows {
             // what came from outside must not move the cursor or colour the terminal
-            table.add_row(row.iter().map(|cell| printable(cell)));
+            table.add_row(kept.iter().filter_map(|column| row.get(*column)).map(|cell| printable(cell)));
         }
         // columns begin at the edge, for people and for `awk` alike
         table.column_iter_mut().for_each(|column| {

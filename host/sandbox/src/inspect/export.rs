@@ -48,6 +48,8 @@ impl Offer {
                 _ => {}
             }
         }
+        // Freestanding functions have the first choice of names.
+        functions.sort_by_key(|function: &PlainFunction| function.interface.is_some());
         Ok(Self { names, functions })
     }
 

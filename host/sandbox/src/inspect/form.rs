@@ -53,8 +53,10 @@ fn found(bytes: &[u8]) -> String {
     let start = bytes.get(..1024).unwrap_or(bytes);
     let text = match std::str::from_utf8(start) {
         Ok(text) => Some(text),
-        // The cut may go through a character.
-        Err(error) if error.valid_up_to() + 4 > start.len() => start.get(..error.valid_up_to()).and_then(|t| std::str::from_utf8(t).ok()),
+        // The cut goes through a character.
+        Err(error) if error.error_len().is_none() => {
+            start.get(..error.valid_up_to()).and_then(|text| std::str::from_utf8(text).ok())
+        }
         Err(_) => None,
     };
     match text.map(str::trim_start) {

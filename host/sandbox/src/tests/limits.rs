@@ -64,7 +64,7 @@ fn random(count: u64) -> String {
                 (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
             (core instance $libc (instantiate $libc))
             (core func $get (canon lower (func $random "get-random-bytes")
-                (memory $libc "memory") (realloc (func $libc "realloc"))))
+                (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
             (core module $m
                 (import "" "get" (func $get (param i64 i32)))
                 (func (export "f") (call $get (i64.const {count}) (i32.const 0))))

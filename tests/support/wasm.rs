@@ -8,12 +8,15 @@ use std::{
 use anyhow::{Context, bail, ensure};
 
 /// What guests are compiled for.
-pub(crate) const TARGET: &str = "wasm32-wasip2";
+pub const TARGET: &str = "wasm32-wasip2";
 
 /// Returns the command that adds the target for the toolchain in use in `folder`, or `None` where it is there.
 ///
 /// The compiler is asked, not rustup: a distribution's own toolchain may have the target without it.
-pub(crate) fn missing_target(folder: &Path) -> anyhow::Result<Option<Command>> {
+///
+/// # Errors
+/// There is no compiler, one that knows no such target, or no rustup to add it with.
+pub fn missing_target(folder: &Path) -> anyhow::Result<Option<Command>> {
     let mut ask = Command::new("rustc");
     ask.current_dir(folder).args(["--print", "target-libdir", "--target", TARGET]);
     let output = ask.output().context("rustc cannot be run; install a toolchain with rustup")?;
