@@ -228,12 +228,6 @@ async fn idempotency_key_gives_the_job_that_is_there() {
     assert_eq!(seat.jobs.result(&first.id).await, result);
 }
 
-#[test]
-fn subjects_of_the_readme_are_subjects() {
-    for subject in ["lovage.default.job.default.word-stats", "lovage.default.job-high.mail.send.id-1"] {
-        assert_eq!(JobSubject::parse(subject).unwrap().to_string(), subject);
-    }
-}
 
 fn task(name: &str) -> TaskName {
     name.parse().unwrap()

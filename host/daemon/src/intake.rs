@@ -16,6 +16,8 @@ pub const WINDOW_MAX: usize = 512;
 pub const WINDOW_IDLE: usize = 4;
 /// Jobs that wait longer than this here were asked for too early.
 const WAIT_LONG: Duration = Duration::from_millis(100);
+/// Jobs that are taken in shorter steps than this are worth asking for ahead.
+const PACE_FAST: Duration = Duration::from_millis(50);
 
 /// The buffer of a worker.
 #[derive(Debug, Default)]
@@ -29,6 +31,10 @@ struct Inner {
     sources: Vec<Source>,
     /// Sources that have jobs, in the order of their turns.
     turns: VecDeque<usize>,
+    /// Guest threads that wait for jobs.
+    hungry: usize,
+    /// Sources of slow jobs that were told to wait until a thread is hungry.
+    held_back: Vec<usize>,
     closed: bool,
 }
 
@@ -38,6 +44,7 @@ struct Source {
     weight: usize,
     deficit: usize,
     window: usize,
+    taken_last: Option<Instant>,
     /// Whether the source is among the turns.
     listed: bool,
     taken: Arc<Notify>,
@@ -61,6 +68,7 @@ impl Intake {
             weight: weight.max(1),
             deficit: 0,
             window: WINDOW_IDLE,
+            taken_last: None,
             listed: false,
             taken: taken.clone(),
         });
@@ -87,7 +95,10 @@ impl Intake {
             if !jobs.is_empty() {
                 return Some(jobs);
             }
+            self.lock().become_hungry();
             arrived.await;
+            let mut inner = self.lock();
+            inner.hungry = inner.hungry.saturating_sub(1);
         }
     }
 
@@ -122,6 +133,16 @@ impl Intake {
 }
 
 impl Inner {
+    /// A thread has room: the sources of slow jobs may ask for one each.
+    fn become_hungry(&mut self) {
+        self.hungry += 1;
+        for place in std::mem::take(&mut self.held_back) {
+            if let Some(source) = self.sources.get(place) {
+                source.taken.notify_one();
+            }
+        }
+    }
+
     fn take(&mut self, room: usize, now: Instant) -> Vec<Delivery> {
         let mut jobs = Vec::with_capacity(room.min(64));
         while jobs.len() < room {
@@ -131,8 +152,9 @@ impl Inner {
                 source.deficit = source.weight;
             }
             let count = source.deficit.min(room - jobs.len()).min(source.waiting.len());
+            let pace = source.taken_last.replace(now).map(|last| now.duration_since(last));
             for (job, since) in source.waiting.drain(..count) {
-                source.window = adapted(source.window, now.duration_since(since));
+                source.window = adapted(source.window, now.duration_since(since), pace);
                 jobs.push(job);
             }
             source.deficit -= count;
@@ -151,9 +173,16 @@ impl Inner {
     }
 }
 
-/// The window after a job that waited for `wait`: grows while jobs are taken at once, shrinks when they wait.
-fn adapted(window: usize, wait: Duration) -> usize {
-    if wait > WAIT_LONG { (window / 2).max(1) } else { (window + 1).min(WINDOW_MAX) }
+/// The window after a job that waited for `wait`, `pace` after the source was last taken from: grows while jobs are
+/// taken at once and often, shrinks when they wait.
+fn adapted(window: usize, wait: Duration, pace: Option<Duration>) -> usize {
+    if wait > WAIT_LONG {
+        (window / 2).max(1)
+    } else if pace.is_some_and(|pace| pace < PACE_FAST) {
+        (window + 1).min(WINDOW_MAX)
+    } else {
+        window
+    }
 }
 
 impl SourceHandle {
@@ -176,10 +205,24 @@ impl SourceHandle {
     /// How many more jobs to ask for, when `asked` are on their way; asks in halves of the window, so that requests
     /// stay few.
     pub fn appetite(&self, asked: usize) -> usize {
-        let inner = self.intake.lock();
+        let mut inner = self.intake.lock();
+        let hungry = inner.hungry > 0;
         let Some(source) = inner.sources.get(self.place).filter(|_| !inner.closed) else { return 0 };
         let ahead = asked + source.waiting.len();
-        if ahead <= source.window / 2 { source.window - ahead } else { 0 }
+        let appetite = if ahead <= source.window / 2 { source.window - ahead } else { 0 };
+        // a source of slow jobs asks for nothing that would only wait here: capacity first, then work
+        if appetite > 0 && source.window == 1 && !hungry {
+            inner.held_back.push(self.place);
+            return 0;
+        }
+        appetite
+    }
+
+    /// Nothing came for a while: the next jobs may be of another kind, so the window begins anew.
+    pub fn rested(&self) {
+        if let Some(source) = self.intake.lock().sources.get_mut(self.place) {
+            source.window = source.window.min(WINDOW_IDLE);
+        }
     }
 
     /// Waits until jobs of this source were taken.
@@ -252,15 +295,33 @@ mod tests {
 
     #[test]
     fn the_window_follows_how_fast_jobs_are_taken() {
-        assert_eq!(adapted(4, Duration::ZERO), 5);
-        assert_eq!(adapted(WINDOW_MAX, Duration::ZERO), WINDOW_MAX);
-        assert_eq!(adapted(512, Duration::from_secs(1)), 256);
-        assert_eq!(adapted(1, Duration::from_secs(1)), 1);
+        let (at_once, second) = (Duration::ZERO, Duration::from_secs(1));
+        assert_eq!(adapted(4, at_once, Some(at_once)), 5);
+        assert_eq!(adapted(4, at_once, Some(second)), 4);
+        assert_eq!(adapted(4, at_once, None), 4);
+        assert_eq!(adapted(WINDOW_MAX, at_once, Some(at_once)), WINDOW_MAX);
+        assert_eq!(adapted(512, second, Some(at_once)), 256);
+        assert_eq!(adapted(1, second, None), 1);
         let intake = Arc::new(Intake::default());
         let source = intake.add_source(1);
         assert_eq!(source.appetite(0), WINDOW_IDLE);
         assert_eq!(source.appetite(WINDOW_IDLE), 0);
         assert_eq!(source.appetite(1), WINDOW_IDLE - 1);
+    }
+
+    #[tokio::test]
+    async fn slow_jobs_are_asked_for_only_when_a_thread_has_room() {
+        let intake = Arc::new(Intake::default());
+        let source = intake.add_source(1);
+        intake.lock().sources[0].window = 1;
+        assert_eq!(source.appetite(0), 0);
+        let (jobs, ()) = tokio::join!(intake.take(1), async {
+            source.taken().await;
+            assert_eq!(source.appetite(0), 1);
+            assert!(source.put(job("slow")).is_none());
+        });
+        assert_eq!(jobs.unwrap().len(), 1);
+        assert_eq!(source.appetite(0), 0);
     }
 
     #[tokio::test]

@@ -142,8 +142,12 @@ impl Tenants {
                 topology::ensure_consumer(&self.js, &miss.tenant, &miss.queue, miss.lane, self.topology).await
             };
             match made.await {
-                Ok(_) => tracing::debug!(tenant = %miss.tenant, queue = %miss.queue, lane = %miss.lane, "consumer there"),
-                Err(error) => tracing::warn!(tenant = %miss.tenant, queue = %miss.queue, error = %error, "consumer missing"),
+                Ok(_) => {
+                    tracing::debug!(tenant = %miss.tenant, queue = %miss.queue, lane = %miss.lane, "consumer there")
+                }
+                Err(error) => {
+                    tracing::warn!(tenant = %miss.tenant, queue = %miss.queue, error = %error, "consumer missing")
+                }
             }
         }
     }

@@ -74,7 +74,9 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
     let client = lovage_client::connect(&connect).await?;
     let cache = folder.0.join("cache");
     prepare(&client, &cache, &options).await?;
-    let results = jetstream::new(client.clone()).get_stream(format!("KV_{}", asset::results(&TenantName::default_tenant()))).await?;
+    let results = jetstream::new(client.clone())
+        .get_stream(format!("KV_{}", asset::results(&TenantName::default_tenant())))
+        .await?;
     let (mut nulls, mut ours) = (Vec::new(), Vec::new());
     for round in 0..options.rounds {
         nulls.push(null_round(&client, &results, round, options.jobs).await?);
@@ -111,7 +113,8 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("lovage-bench-{}-{:08x}", std::process::id(), rand::random::<u32>()));
+        let path =
+            std::env::temp_dir().join(format!("lovage-bench-{}-{:08x}", std::process::id(), rand::random::<u32>()));
         std::fs::create_dir_all(path.join("nats"))?;
         Ok(Self(path))
     }

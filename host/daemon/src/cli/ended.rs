@@ -8,7 +8,7 @@ use lovage_job::catalog::Encoding;
 use lovage_job::outcome::{JobError, OutcomeKind};
 use lovage_job::result::{JobResult, ResultRecord};
 use lovage_job::trail::{AttemptRecord, Trail};
-use lovage_job::unit::{ByteSize, format_span};
+use lovage_job::unit::ByteSize;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::io::IsTerminal;
@@ -184,12 +184,14 @@ pub(super) fn frames(backtrace: &[String]) -> impl Iterator<Item = String> {
     })
 }
 
-/// A span for people: whole units where they fit, else milliseconds.
+/// A span for people, to the second where it is longer than some.
 pub(super) fn span(span: Duration) -> String {
-    if span >= Duration::from_secs(10) {
-        format_span(Duration::from_secs(span.as_secs()))
-    } else {
-        format!("{span:.1?}")
+    let seconds = span.as_secs();
+    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0..10) => format!("{span:.1?}"),
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
+        (hours, minutes, _) => format!("{hours}h{minutes}m"),
     }
 }
 
@@ -203,6 +205,12 @@ mod tests {
         assert_eq!(as_json(Encoding::Json, "{\n \"a\": 1\r\n}").get(), r#"{"a":1}"#);
         assert_eq!(as_json(Encoding::Json, "broken").get(), r#""broken""#);
         assert_eq!(as_json(Encoding::Bytes, "1\n").get(), r#""1\n""#);
+    }
+
+    #[test]
+    fn spans_are_short() {
+        let shown = [12, 9_999, 10_000, 88_500, 3_725_000, 90_000_000].map(|ms| span(Duration::from_millis(ms)));
+        assert_eq!(shown, ["12.0ms", "10.0s", "10s", "1m28s", "1h2m", "25h0m"]);
     }
 
     #[test]

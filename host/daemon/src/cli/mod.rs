@@ -5,8 +5,8 @@ mod compile;
 mod completions;
 mod connection;
 mod dead;
-mod ended;
 mod dev;
+mod ended;
 mod exit;
 mod input;
 mod job;
@@ -24,8 +24,8 @@ use clap::{Args, Parser, Subcommand};
 use connection::ConnectionArgs;
 pub use exit::{Exit, Failure};
 pub use output::Output;
-pub(crate) use worker::connections;
 use std::process::ExitCode;
+pub(crate) use worker::connections;
 
 /// A task queue whose tasks are WebAssembly components.
 ///

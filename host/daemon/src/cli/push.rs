@@ -10,11 +10,13 @@ use crate::config::WorkerFile;
 use crate::nats::store::{Catalog, Components};
 use crate::nats::topology::{self, TopologyConfig};
 use crate::registry::push::{PushError, PushOptions, Pushed, check, store};
+use crate::tenants::register;
 use clap::Args;
 use lovage_job::catalog::Shape;
 use lovage_job::limits::LimitsWish;
 use lovage_job::name::{AliasName, TaskName, VersionName};
 use lovage_job::retry::{ATTEMPTS_MAX, Backoff, RetryPolicy};
+use lovage_job::subject::asset;
 use lovage_job::unit::{ByteSize, parse_span};
 use lovage_sandbox::InspectOptions;
 use std::path::PathBuf;
@@ -172,6 +174,9 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
     topology::ensure_shared(&js, topology).await.or_exit(Exit::Broker)?;
     topology::ensure_tenant(&js, connection.tenant(), topology).await.or_exit(Exit::Broker)?;
     let catalog = Catalog::open(&js).await.or_exit(Exit::Broker)?;
+    // workers serve every tenant that is noted here
+    let tenants = js.get_key_value(asset::TENANTS).await.or_exit(Exit::Broker)?;
+    register(&tenants, connection.tenant()).await.or_exit(Exit::Broker)?;
     let components = Components::new(js);
     let pushed = store(&catalog, &components, connection.tenant(), &checked, &options).await;
     print(&pushed.map_err(|error| failure(&args, &error))?, output)

@@ -3,8 +3,8 @@
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;
 use super::{Exit, Failure, Output};
-use crate::nats::store::{Catalog, Components};
 use crate::clock::now;
+use crate::nats::store::{Catalog, Components};
 use crate::ports::BrokerError;
 use crate::registry::ready::{LimitPolicy, limits_of};
 use clap::Subcommand;
@@ -89,7 +89,11 @@ async fn no_task(catalog: &Catalog, tenant: &TenantName, task: &TaskName) -> Fai
         Ok(tasks) => tasks.iter().map(|record| record.task.to_string()).collect(),
         Err(_) => return failure,
     };
-    if names.is_empty() { failure.hint("there are no tasks yet") } else { failure.hint(format!("there are {}", names.join(", "))) }
+    if names.is_empty() {
+        failure.hint("there are no tasks yet")
+    } else {
+        failure.hint(format!("there are {}", names.join(", ")))
+    }
 }
 
 /// A change of a task that is there.
@@ -118,7 +122,9 @@ async fn changed<R>(
     match catalog.change(tenant, task, apply).await {
         Ok((_, answer)) => Ok(answer),
         Err(ChangeError::NoTask) => Err(no_task(catalog, tenant, task).await),
-        Err(ChangeError::Catalog(error @ CatalogError::UnknownVersion { .. })) => Err(Failure::new(Exit::NotFound, error)),
+        Err(ChangeError::Catalog(error @ CatalogError::UnknownVersion { .. })) => {
+            Err(Failure::new(Exit::NotFound, error))
+        }
         Err(ChangeError::Catalog(error)) => Err(Failure::new(Exit::Usage, error)),
         Err(ChangeError::Broker(error)) => Err(Failure::new(Exit::Broker, error)),
     }
@@ -192,7 +198,8 @@ async fn show(
 }
 
 fn show_version(shown: &VersionRecord, output: Output) -> Result<Exit, Failure> {
-    let limits = limits_of(shown, &LimitPolicy { ceiling: lovage_job::limits::Limits::ceiling(), ..LimitPolicy::default() });
+    let limits =
+        limits_of(shown, &LimitPolicy { ceiling: lovage_job::limits::Limits::ceiling(), ..LimitPolicy::default() });
     output.line(&format!("\nversion {} ({})", shown.version, shown.digest))?;
     if let Some(summary) = &shown.export.summary {
         output.line(&format!("about     {}", super::output::printable(summary)))?;

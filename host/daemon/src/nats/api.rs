@@ -81,7 +81,8 @@ mod tests {
     fn an_error_reply_is_told_from_a_stored_one() {
         let stored: PublishReply = serde_json::from_str(r#"{"stream":"KV_r","seq":4}"#).unwrap();
         assert!(stored.error.is_none() && stored.seq == 4);
-        let refused = r#"{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 4"},"stream":"KV_r","seq":0}"#;
+        let refused =
+            r#"{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 4"},"stream":"KV_r","seq":0}"#;
         let refused: PublishReply = serde_json::from_str(refused).unwrap();
         assert_eq!(refused.error.unwrap().err_code, WRONG_LAST_SEQUENCE);
     }

@@ -148,6 +148,7 @@ impl Puller {
         let left = left.and_then(|left| left.as_str().parse().ok());
         asked.credit = left.map_or(0, |left: usize| asked.credit.saturating_sub(left));
         if status == StatusCode::TIMEOUT || status == StatusCode::NOT_FOUND {
+            self.source.rested();
             return;
         }
         let said = message.description.as_deref().unwrap_or_default();

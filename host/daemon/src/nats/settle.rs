@@ -187,7 +187,9 @@ impl Settler {
         if let Some(dead) = finish.dead {
             let store = super::store::Results::new(self.client.clone());
             match store.get(&tenant, &dead.id).await {
-                Ok(Some(result)) if !matches!(result.record.outcome, OutcomeKind::Completed | OutcomeKind::Cancelled) => {
+                Ok(Some(result))
+                    if !matches!(result.record.outcome, OutcomeKind::Completed | OutcomeKind::Cancelled) =>
+                {
                     self.bury(&tenant, &dead).await;
                 }
                 Ok(_) => {}
@@ -229,7 +231,9 @@ impl Settler {
             match self.client.send_request(subject.to_owned(), request).await {
                 Ok(reply) => match serde_json::from_slice::<PublishReply>(&reply.payload) {
                     Ok(PublishReply { error: None, .. }) => return true,
-                    Ok(PublishReply { error: Some(error), .. }) if error.err_code == WRONG_LAST_SEQUENCE => return true,
+                    Ok(PublishReply { error: Some(error), .. }) if error.err_code == WRONG_LAST_SEQUENCE => {
+                        return true;
+                    }
                     Ok(PublishReply { error: Some(error), .. }) => {
                         tracing::warn!(subject, code = error.err_code, said = error.description, "a write was refused");
                     }
@@ -281,4 +285,3 @@ pub(super) async fn tell(client: &Client, tenant: &TenantName, event: &Event) {
     let body = serde_json::to_vec(event).unwrap_or_default();
     let _may_be_lost = client.publish(subject, body.into()).await;
 }
-

@@ -138,10 +138,7 @@ fn schedules(tenant: &TenantName, config: TopologyConfig) -> Config {
 }
 
 fn jobs(tenant: &TenantName, config: TopologyConfig) -> Config {
-    let due = SubjectTransform {
-        source: format!("lovage.{tenant}.due.>"),
-        destination: format!("lovage.{tenant}.>"),
-    };
+    let due = SubjectTransform { source: format!("lovage.{tenant}.due.>"), destination: format!("lovage.{tenant}.>") };
     Config {
         name: asset::jobs(tenant),
         description: Some(format!("waiting jobs of {tenant}")),

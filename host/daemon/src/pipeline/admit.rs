@@ -38,7 +38,8 @@ pub(super) async fn admit<B: Broker, T>(shared: &Shared<B, T>, decoded: Decoded)
         return Step::End(End::of(&job, error).settle(shared, message, false));
     }
     if let Some(expires) = job.wishes.expires.filter(|expires| *expires <= now()) {
-        let error = JobError::new(OutcomeKind::Expired, format!("not started before it expired at {}", expires.to_rfc3339()));
+        let error =
+            JobError::new(OutcomeKind::Expired, format!("not started before it expired at {}", expires.to_rfc3339()));
         return Step::End(End::of(&job, error).settle(shared, message, true));
     }
     match job.wishes.payload.clone() {

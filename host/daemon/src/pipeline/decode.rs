@@ -133,8 +133,7 @@ impl End {
         };
         let result =
             JobResult { record, error: Some(self.error), trail: self.trail, content_type: None, body: Vec::new() };
-        let finish =
-            Finish { result, body: Bytes::new(), keep: shared.result_keep, reply: self.reply, dead, event };
+        let finish = Finish { result, body: Bytes::new(), keep: shared.result_keep, reply: self.reply, dead, event };
         Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Finish(Box::new(finish)) }
     }
 }

@@ -1,8 +1,8 @@
 //! execute: Ready -> Executed. The only call into the sandbox.
 
-use super::running::StopReason;
-use super::resolve::Ready;
 use super::Shared;
+use super::resolve::Ready;
+use super::running::StopReason;
 use crate::clock::now;
 use crate::ports::{Broker, Delivery};
 use crate::registry::ready::ReadyTask;
@@ -10,9 +10,7 @@ use lovage_job::event::{Event, Happening};
 use lovage_job::job::Job;
 use lovage_job::limits::Limits;
 use lovage_job::unit::UnixMs;
-use lovage_sandbox::{
-    AttemptControl, AttemptEvent, AttemptReport, AttemptRequest, CancelSignal, EventSink, JobInfo,
-};
+use lovage_sandbox::{AttemptControl, AttemptEvent, AttemptReport, AttemptRequest, CancelSignal, EventSink, JobInfo};
 use std::sync::Arc;
 
 /// An attempt that ended.
@@ -76,9 +74,7 @@ fn sink_of<B, T>(shared: &Shared<B, T>, message: &Delivery, job: &Job) -> EventS
 fn limits_of<B, T>(shared: &Shared<B, T>, job: &Job, task: &ReadyTask) -> Arc<Limits> {
     match job.wishes.timeout {
         None => task.limits.clone(),
-        Some(timeout) => {
-            Arc::new(Limits { timeout, ..task.limits.as_ref().clone() }.capped(&shared.ceiling))
-        }
+        Some(timeout) => Arc::new(Limits { timeout, ..task.limits.as_ref().clone() }.capped(&shared.ceiling)),
     }
 }
 

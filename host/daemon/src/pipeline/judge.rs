@@ -1,9 +1,9 @@
 //! judge: Executed -> Settlement. The rules are pure and live in `lovage_job`; here they are applied.
 
+use super::Shared;
 use super::admit::release;
 use super::execute::{Executed, event_of};
 use super::running::StopReason;
-use super::Shared;
 use crate::clock::now;
 use crate::ports::{Broker, Ending, Finish, Retry, Settlement};
 use bytes::Bytes;

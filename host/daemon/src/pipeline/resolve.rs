@@ -21,8 +21,7 @@ pub(super) struct Ready {
 pub(super) async fn resolve<B: Broker, T: Tasks>(shared: &Shared<B, T>, admitted: Admitted) -> Step<Ready> {
     let Admitted { job, input, message } = admitted;
     let wanted = job.wishes.version.as_ref();
-    let found =
-        shared.tasks.resolve(&message.tenant, &job.subject.task, wanted, job.pinned.as_ref(), &job.id).await;
+    let found = shared.tasks.resolve(&message.tenant, &job.subject.task, wanted, job.pinned.as_ref(), &job.id).await;
     let error = match found {
         Ok(Resolution::Ready(task)) => match task.input.check(&input) {
             Ok(()) => return Step::Next(Ready { job, task, input, message }),

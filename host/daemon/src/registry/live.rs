@@ -8,6 +8,12 @@ use lovage_job::catalog::{TaskRecord, VersionRef};
 use lovage_job::name::{Digest, JobId, TaskName, TenantName, VersionName};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// How often a version is loaded again where the broker or the machine failed for the moment.
+const LOAD_TRIES: usize = 30;
+/// The pause in between.
+const LOAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// The catalogue as this worker applies it.
 pub struct Live {
@@ -29,7 +35,7 @@ impl Live {
         let names: Vec<VersionName> =
             record.aliases.values().flat_map(|targets| targets.0.iter().map(|side| side.version.clone())).collect();
         for version in names {
-            if let Err(error) = self.loader.load(tenant, &record.task, &version).await {
+            if let Err(error) = self.load_in_time(tenant, &record.task, &version).await {
                 tracing::warn!(tenant = %tenant, task = %record.task, version = %version, error = %error, "version cannot be run here");
                 failed.push(version);
             }
@@ -45,6 +51,20 @@ impl Live {
             }
         }
         self.put(tenant, record);
+    }
+
+    /// Loads a version, again where the broker or the machine failed for the moment.
+    async fn load_in_time(&self, tenant: &TenantName, task: &TaskName, version: &VersionName) -> Result<(), LoadFault> {
+        for _ in 0..LOAD_TRIES {
+            match self.loader.load(tenant, task, version).await {
+                Err(LoadFault::Passing(error)) => {
+                    tracing::debug!(task = %task, version = %version, error = %error, "version not loaded yet");
+                    tokio::time::sleep(LOAD_PAUSE).await;
+                }
+                loaded => return loaded.map(|_| ()),
+            }
+        }
+        self.loader.load(tenant, task, version).await.map(|_| ())
     }
 
     /// Forgets a task that was removed.

@@ -1,8 +1,8 @@
 //! Pushing: inspect, compile within limits, store, and only then move the alias. Nothing is stored of a component that
 //! could not run.
 
-use crate::nats::store::{Catalog, Components};
 use crate::clock::now;
+use crate::nats::store::{Catalog, Components};
 use crate::ports::BrokerError;
 use lovage_job::catalog::{
     AliasError, AliasTargets, CatalogError, Export, Shape, TaskRecord, VersionEntry, VersionRecord,
@@ -254,8 +254,6 @@ fn next_version(known: &TaskRecord, checked: &Checked, options: &PushOptions) ->
             let version = version.unwrap_or_else(|| VersionName::numbered(known.pushed_count + 1));
             VersionEntry { version, digest: checked.digest.clone(), pushed: now() }
         }
-        (Some(version), _) => {
-            VersionEntry { version: version.clone(), digest: checked.digest.clone(), pushed: now() }
-        }
+        (Some(version), _) => VersionEntry { version: version.clone(), digest: checked.digest.clone(), pushed: now() },
     }
 }

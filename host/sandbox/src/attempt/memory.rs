@@ -116,13 +116,14 @@ impl MemoryLimiter {
 #[wasmtime_wasi::async_trait]
 impl ResourceLimiterAsync for MemoryLimiter {
     async fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
         let more = desired.saturating_sub(current);
         let total = self.held_bytes.saturating_add(more);
         if total > self.limit_bytes {
             self.denied = true;
+            return Ok(false);
+        }
+        // The guest's own bound, which is no fault of the limit.
+        if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
         self.take(more.div_ceil(PAGE_BYTES)).await?;

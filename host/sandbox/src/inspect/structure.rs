@@ -28,11 +28,9 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), InspectError> {
                 }
             }
             Payload::End(_) => open = open.saturating_sub(1),
-            Payload::CodeSectionStart { count, .. } => {
-                if functions + u64::from(count) > FUNCTIONS_MAX {
-                    let count = functions + u64::from(count);
-                    return Err(InspectError::TooManyFunctions { count, limit: FUNCTIONS_MAX });
-                }
+            Payload::CodeSectionStart { count, .. } if functions + u64::from(count) > FUNCTIONS_MAX => {
+                let count = functions + u64::from(count);
+                return Err(InspectError::TooManyFunctions { count, limit: FUNCTIONS_MAX });
             }
             Payload::CodeSectionEntry(body) => {
                 check_function(functions, &body).map_err(|refused| refused.unwrap_or_else(|error| unreadable(bytes, &error)))?;

@@ -284,7 +284,7 @@ impl<'de> Visitor<'de> for Plain<'_> {
         match self.ty {
             PlainType::Record(of) => fields(of, room, map).map(Val::Record),
             PlainType::Variant(cases) => {
-                let payloads = cases.iter().filter_map(|(name, payload)| Some((name.as_str(), payload.as_ref())));
+                let payloads = cases.iter().map(|(name, payload)| (name.as_str(), payload.as_ref()));
                 let (name, payload) = single(payloads, room, map)?;
                 Ok(Val::Variant(name.to_owned(), payload.map(Box::new)))
             }

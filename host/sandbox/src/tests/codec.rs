@@ -201,7 +201,7 @@ fn messages_say_what_was_expected() {
         (PlainType::Enum(vec!["up".to_owned()]), "\"down\"", "one of \"up\""),
         (PlainType::Flags(vec!["r".to_owned()]), "[\"w\"]", "unknown flag \"w\", expected \"r\""),
         (PlainType::Flags(vec!["r".to_owned()]), "[\"r\",\"r\"]", "there twice"),
-        (PlainType::Option(Box::new(PlainType::U8)), "256", "null or an integer from 0 to 255"),
+        (PlainType::Option(Box::new(PlainType::U8)), "256", "an integer from 0 to 255"),
         (PlainType::Result(None, None), "{\"maybe\":1}", "expected one of \"ok\", \"err\""),
         (PlainType::F32, "1e300", "fits 32 bits"),
         (PlainType::Tuple(vec![PlainType::U8]), "[1,2]", "more than the 1 items"),

@@ -5,7 +5,7 @@ use super::super::{Exit, Failure, Output};
 use super::select::{FilterArgs, Walk};
 use super::{Which, failure};
 use futures::StreamExt;
-use lovage_client::{Client, DeadError, ReplayOptions, Replayed, StoredLetter};
+use lovage_client::{Client, ReplayOptions, Replayed, StoredLetter};
 use lovage_job::catalog::VersionRef;
 use lovage_job::name::JobId;
 use serde_json::json;
@@ -47,18 +47,22 @@ async fn choose(client: &Client, which: &Which, verb: &str, output: Output) -> R
         return Ok(None);
     }
     if !which.yes {
-        let failure = Failure::new(Exit::Usage, format!("{count} dead letters match; nothing was changed"));
-        return Err(failure.hint(format!("--yes does {verb} them, --dry-run only counts")));
+        let failure = Failure::new(Exit::Usage, format!("{} to {verb}; nothing was changed", letters(count)));
+        return Err(failure.hint(format!("--yes to {verb} them, --dry-run to count only")));
     }
-    output.note(&format!("{count} dead letters to {verb}"));
+    output.note(&format!("{} to {verb}", letters(count)));
     Ok(Some(Chosen::Filtered { newest }))
 }
 
 fn told_count(count: u64, verb: &str, dry_run: bool, output: Output) -> Result<(), Failure> {
     match output.json {
         true => output.value(&json!({"count": count, "dry_run": dry_run})),
-        false => output.line(&format!("{count} dead letters to {verb}; nothing was changed")),
+        false => output.line(&format!("{} to {verb}; nothing was changed", letters(count))),
     }
+}
+
+fn letters(count: u64) -> String {
+    if count == 1 { "1 dead letter".to_owned() } else { format!("{count} dead letters") }
 }
 
 async fn count(client: &Client, filter: &FilterArgs) -> Result<(u64, u64), Failure> {
@@ -83,8 +87,8 @@ pub(super) async fn replay(
         Some(Chosen::Ids) => {
             for id in &which.ids {
                 let replayed = match client.dead_show(id).await {
-                    Ok(stored) => client.replay(&stored, &options).await,
-                    Err(error) => Err(error),
+                    Ok(stored) => replay_one(client, &stored, &options).await.1,
+                    Err(error) => Err(failure(error)),
                 };
                 told.replayed(id, replayed, output)?;
             }
@@ -108,8 +112,25 @@ async fn replay_one<'a>(
     client: &Client,
     stored: &'a StoredLetter,
     options: &ReplayOptions,
-) -> (&'a JobId, Result<Replayed, DeadError>) {
-    (&stored.letter.id, client.replay(stored, options).await)
+) -> (&'a JobId, Result<Replayed, Failure>) {
+    let id = &stored.letter.id;
+    match check_version(client, stored, options).await {
+        Ok(()) => (id, client.replay(stored, options).await.map_err(failure)),
+        Err(failure) => (id, Err(failure)),
+    }
+}
+
+/// A version that is not there would bury the job again, and its reason and trail would be lost.
+async fn check_version(client: &Client, stored: &StoredLetter, options: &ReplayOptions) -> Result<(), Failure> {
+    let (Some(version), Some((_, task))) = (&options.version, stored.letter.place()) else { return Ok(()) };
+    let id = &stored.letter.id;
+    match client.task(&task).await.or_exit(Exit::Broker)? {
+        Some(record) => match record.resolve(Some(version), id) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::new(Exit::NotFound, format!("job {id} was not replayed: {error}"))),
+        },
+        None => Err(Failure::new(Exit::NotFound, format!("job {id} was not replayed: there is no task {task}"))),
+    }
 }
 
 /// What became of letters.
@@ -121,12 +142,11 @@ struct Told {
 }
 
 impl Told {
-    fn replayed(&mut self, id: &JobId, replayed: Result<Replayed, DeadError>, output: Output) -> Result<(), Failure> {
+    fn replayed(&mut self, id: &JobId, replayed: Result<Replayed, Failure>, output: Output) -> Result<(), Failure> {
         let word = match replayed {
             Ok(Replayed::Queued) => "queued",
             Ok(Replayed::Already) => "already",
-            Err(error) => {
-                let failure = failure(error);
+            Err(failure) => {
                 self.failed += 1;
                 self.exit = Some(failure.exit);
                 if output.json {
@@ -167,7 +187,7 @@ pub(super) async fn purge(client: &Client, which: &Which, output: Output) -> Res
     };
     match output.json {
         true => output.value(&json!({"purged": purged}))?,
-        false => output.line(&format!("{purged} dead letters purged"))?,
+        false => output.line(&format!("{} purged", letters(purged)))?,
     }
     Ok(Exit::Done)
 }

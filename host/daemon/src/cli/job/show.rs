@@ -88,15 +88,13 @@ fn print(result: &JobResult, output: Output) -> Result<(), Failure> {
         text("tags", &record.tags.join(" "))?;
     }
     text("published", &when(record.published))?;
-    let (queued, total) = (record.started.since(record.published), record.finished.since(record.published));
-    text(
-        "finished",
-        &format!("{} ({} until the last attempt, {} in all)", when(record.finished), span(queued), span(total)),
-    )?;
+    let total = span(record.finished.since(record.published));
+    text("finished", &format!("{}, {total} later", when(record.finished)))?;
     if record.attempt > 0 {
         let (wall, memory) = (Duration::from_micros(record.meter.wall_us), ByteSize(record.meter.memory_peak_bytes));
         let used = format!("time {wall:.1?} · fuel {} · memory {memory}", record.meter.fuel_used);
         text("used", &used)?;
+        text("waited", &format!("{} until the last attempt", span(record.started.since(record.published))))?;
         text("attempts", &format!("{}, the last on {}", record.attempt, record.worker))?;
     }
     print_trail(&result.trail, result.error.as_ref(), output)?;
