@@ -157,6 +157,9 @@ struct Tally {
     ended_otherwise: u64,
     late: u64,
     at_fault: Option<Exit>,
+    /// The lines in flight that met the fault of the broker too.
+    in_vain: Vec<u64>,
+    last: u64,
 }
 
 impl Tally {
@@ -177,19 +180,28 @@ impl Tally {
             ended_otherwise: 0,
             late: 0,
             at_fault: None,
+            in_vain: Vec::new(),
+            last: 0,
         }
     }
 
     /// Counts and prints a line's end; true where reading on is in vain.
     fn add(&mut self, told: Told, output: Output) -> Result<bool, Failure> {
+        let known = self.at_fault.is_some();
         let fault = self.count(&told.end);
+        self.last = self.last.max(told.number);
         if self.sized {
             self.bar.set_position(self.bar.position().max(told.offset));
         } else {
             self.bar.tick();
         }
         self.bar.set_message(format!("{} jobs, {} refused", self.submitted, self.refused));
-        self.bar.suspend(|| print(&told, output))?;
+        if fault && known && !output.json && matches!(told.end, End::Refused(_)) {
+            // told once for all, at the end
+            self.in_vain.push(told.number);
+        } else {
+            self.bar.suspend(|| print(&told, output))?;
+        }
         Ok(fault)
     }
 
@@ -225,8 +237,11 @@ impl Tally {
         exit.is_some()
     }
 
-    fn sum_up(&self, stopped: bool, output: Output) {
+    fn sum_up(&mut self, stopped: bool, output: Output) {
         self.bar.finish_and_clear();
+        if !self.in_vain.is_empty() {
+            output.note(&format!("likewise: {}", ranges(&mut self.in_vain)));
+        }
         let seconds = self.begun.elapsed().as_secs_f64();
         let rate = if seconds > 0.0 { self.submitted as f64 / seconds } else { 0.0 };
         let mut parts = vec![format!("{} submitted", self.submitted)];
@@ -240,7 +255,7 @@ impl Tally {
         parts.extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
         output.note(&format!("{} in {seconds:.1}s, {rate:.0} jobs/s", parts.join(", ")));
         if stopped {
-            output.note("stopped at the first such error; later lines were not read");
+            output.note(&format!("stopped because of that; lines after {} were not submitted", self.last));
         }
     }
 
@@ -253,6 +268,18 @@ impl Tally {
             Self { .. } => Exit::Done,
         }
     }
+}
+
+/// Numbers of lines for people: `line 3`, `lines 1-5, 7`.
+fn ranges(numbers: &mut [u64]) -> String {
+    numbers.sort_unstable();
+    let runs = numbers.chunk_by(|a, b| a.saturating_add(1) == *b).filter_map(|run| match run {
+        [] => None,
+        [one] => Some(one.to_string()),
+        [first, .., last] => Some(format!("{first}-{last}")),
+    });
+    let runs = runs.collect::<Vec<_>>().join(", ");
+    if numbers.len() == 1 { format!("line {runs}") } else { format!("lines {runs}") }
 }
 
 fn print(told: &Told, output: Output) -> Result<(), Failure> {
@@ -269,5 +296,16 @@ fn print(told: &Told, output: Output) -> Result<(), Failure> {
             output.note(&format!("line {number}: {error}"));
             output.value(&told.answer())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_told_in_runs() {
+        assert_eq!(ranges(&mut [4]), "line 4");
+        assert_eq!(ranges(&mut [9, 2, 1, 3, 7, 8, 5]), "lines 1-3, 5, 7-9");
     }
 }

@@ -3,6 +3,7 @@
 use super::super::{Exit, Failure, input};
 use futures::Stream;
 use lovage_client::PAYLOAD_BYTES_MAX;
+use lovage_job::unit::ByteSize;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -88,10 +89,14 @@ fn next(reader: &mut impl BufRead, most: usize, offset: &mut u64) -> io::Result<
     }
     if !line.ends_with(b"\n") && line.len() > most {
         skip_line(reader, offset)?;
-        return Ok(Some(Err(format!("longer than {most} bytes"))));
+        return Ok(Some(Err(too_long(most))));
     }
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line).trim_ascii();
-    if line.len() > most { Ok(Some(Err(format!("longer than {most} bytes")))) } else { Ok(Some(Ok(line.to_vec()))) }
+    if line.len() > most { Ok(Some(Err(too_long(most)))) } else { Ok(Some(Ok(line.to_vec()))) }
+}
+
+fn too_long(most: usize) -> String {
+    format!("longer than {}", ByteSize(u64::try_from(most).unwrap_or(u64::MAX)))
 }
 
 fn skip_line(reader: &mut impl BufRead, offset: &mut u64) -> io::Result<()> {
@@ -130,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_line_below_and_at_the_limit_is_read_and_one_above_is_skipped() {
-        let told = || Err("longer than 4 bytes".to_owned());
+        let told = || Err("longer than 4B".to_owned());
         assert_eq!(
             lines("123\n1234\n1234\r\n12345\n1\n", 4),
             [Ok("123".into()), Ok("1234".into()), Ok("1234".into()), told(), Ok("1".into())]

@@ -1,6 +1,7 @@
 //! The rules of versions and aliases.
 
 use super::*;
+use crate::catalog::AliasTarget;
 
 fn version(name: &str) -> VersionEntry {
     VersionEntry { version: name.parse().unwrap(), digest: Digest::of(name.as_bytes()), pushed: UnixMs(1) }
