@@ -5,6 +5,13 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
+mod bad_upload;
+mod broker;
 mod contract;
 mod jobs;
+mod outcomes;
 mod server;
+mod shapes;
+mod sizes;
+mod small;
+mod tenants;

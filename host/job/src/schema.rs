@@ -53,13 +53,26 @@ impl InputCheck {
 
     fn check_json(&self, payload: &[u8]) -> Result<(), InputError> {
         if payload.is_empty() {
-            return Err(InputError("the payload is empty where JSON is expected".to_owned()));
+            return self.check_empty();
         }
         let value: Value = serde_json::from_slice(payload)
             .map_err(|error| InputError(format!("the payload is not valid JSON: {error}")))?;
         let Some(validator) = &self.validator else { return Ok(()) };
         let faults: Vec<_> = validator.iter_errors(&value).take(FAULTS_TOLD).map(|fault| tell(&fault)).collect();
         if faults.is_empty() { Ok(()) } else { Err(InputError(faults.join("; "))) }
+    }
+}
+
+impl InputCheck {
+    /// An empty payload stands for no input: good where null, or an object without members, would be.
+    fn check_empty(&self) -> Result<(), InputError> {
+        let nothing = [Value::Null, Value::Object(serde_json::Map::new())];
+        match &self.validator {
+            Some(validator) if !nothing.iter().any(|value| validator.is_valid(value)) => {
+                Err(InputError("the payload is empty where JSON is expected".to_owned()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -140,10 +153,18 @@ mod tests {
 
     #[test]
     fn json_that_is_none_is_told() {
-        let check = check(json!({}));
+        let check = check(json!({"type": "array"}));
         for bad in [&b""[..], b"{", b"\xff", b"{} {}", "[".repeat(100_000).as_bytes()] {
             check.check(bad).unwrap_err();
         }
+    }
+
+    #[test]
+    fn an_empty_payload_stands_for_no_input() {
+        for schema in [json!({}), json!({"type": "null"}), json!({"type": "object", "additionalProperties": false})] {
+            check(schema).check(b"").unwrap();
+        }
+        check(json!({"type": "object", "required": ["a"]})).check(b"").unwrap_err();
     }
 
     #[test]

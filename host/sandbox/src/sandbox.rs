@@ -106,6 +106,11 @@ impl Room {
         self.memory_bytes_max
     }
 
+    /// A place in the pool, where one is free.
+    pub(crate) fn try_slot(&self) -> Option<SemaphorePermit<'_>> {
+        self.slots.try_acquire().ok()
+    }
+
     /// Waits for a place in the pool.
     pub(crate) async fn slot(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed.

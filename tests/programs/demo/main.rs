@@ -19,6 +19,7 @@ mod story;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use anyhow::anyhow;
 use clap::Parser;
 use ending::{Ending, Signals};
 use folder::Folder;
@@ -87,7 +88,7 @@ async fn tell(page: &mut Page, args: &Args) -> Result<Stage, Ending> {
     let mut stage = Stage::start(page, &needs, folder, args.port).await.map_err(Ending::Failed)?;
     let told = story::tell(page, &mut stage).await;
     if let Err(error) = told {
-        return Err(Ending::Failed(error.context(format!("logs are in {}", stage.folder.logs().display()))));
+        return Err(Ending::Failed(anyhow!("{error:#}\nlogs are in {}", stage.folder.logs().display())));
     }
     stage.invite(page, args.exit)?;
     Ok(stage)

@@ -62,6 +62,17 @@ impl Page {
         self.put(&format!("{INDENT}{text}\n"))
     }
 
+    /// Prints the second line of a command.
+    pub(crate) fn command_rest(&mut self, text: &str) -> io::Result<()> {
+        let text = self.styled(DIM, &format!("      {text}"));
+        self.put(&format!("{INDENT}{text}\n"))
+    }
+
+    /// Prints a line of somebody else's text as it is, as far as there is room.
+    pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
+        self.put(&format!("{INDENT}{}\n", cut(text, COLUMNS - INDENT.len())))
+    }
+
     /// Tells that a step of the preparation is done.
     pub(crate) fn step(&mut self, name: &str, note: &str, took: Duration) -> io::Result<()> {
         let done = self.styled(GREEN, "ok");

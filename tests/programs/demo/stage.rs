@@ -10,8 +10,8 @@ use std::{
 use anyhow::{Context, anyhow, bail, ensure};
 use lovage::server::{self, ProcessGroup, Running, StartOptions};
 use lovage_client::{Client, ConnectOptions};
+use lovage_job::catalog::VersionRecord;
 use lovage_tests::{says_ready, without_settings};
-use serde::Deserialize;
 
 use crate::{
     folder::Folder,
@@ -38,8 +38,8 @@ const COMPONENTS: [(&str, &[&str]); 9] = [
     ("aggregate", &[]),
     ("sha256", &[]),
     ("calculator", &[]),
-    ("wc", &["--arg", "--json"]),
-    ("http_echo", &[]),
+    ("wc", &["--name", "wc", "--arg", "--json"]),
+    ("http_echo", &["--name", "http-echo"]),
     ("hostile", &["--fuel", "2000000000"]),
 ];
 
@@ -58,21 +58,6 @@ pub(crate) struct Worker {
     pub(crate) name: &'static str,
     process: Started,
     log: PathBuf,
-}
-
-/// What `lovage push --json` says of a task.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Pushed {
-    pub(crate) task: String,
-    pub(crate) version: String,
-    pub(crate) digest: String,
-    size_bytes: u64,
-    export: Export,
-}
-
-#[derive(Debug, Deserialize)]
-struct Export {
-    entry: serde_json::Value,
 }
 
 impl Stage {
@@ -109,7 +94,7 @@ impl Stage {
 
     async fn push_all(&self, page: &mut Page) -> anyhow::Result<()> {
         let began = Instant::now();
-        let mut rows = Vec::new();
+        let (mut rows, mut count) = (Vec::new(), 0);
         for (name, args) in COMPONENTS {
             page.passing(&format!("push {name}: inspect, compile in a child process, store"))?;
             let pushed = self.push(&self.components.join(format!("{name}.wasm")), args).await?;
@@ -118,20 +103,23 @@ impl Stage {
             rows.push(vec![
                 format!("{}.wasm", name),
                 bytes(first.size_bytes),
-                shape(first).to_owned(),
-                short(&first.digest).to_owned(),
-                tasks.join(" "),
+                first.export.entry.shape().to_string(),
+                first.digest.short().to_owned(),
+                match tasks.len() {
+                    0..5 => tasks.join(" "),
+                    many => format!("{many}: {}", tasks.join(" ")),
+                },
             ]);
+            count += tasks.len();
         }
-        let tasks: usize = rows.iter().filter_map(|row| row.last()).map(|tasks| tasks.split(' ').count()).sum();
-        page.step("push the example tasks", &format!("{tasks} tasks in {} components", rows.len()), began.elapsed())?;
+        page.step("push the example tasks", &format!("{count} tasks in {} components", rows.len()), began.elapsed())?;
         page.blank()?;
         page.table(&["COMPONENT", "SIZE", "KIND", "SHA-256", "TASKS"], &rows)?;
         Ok(())
     }
 
     /// Runs `lovage push FILE ARGS`.
-    pub(crate) async fn push(&self, file: &Path, args: &[&str]) -> anyhow::Result<Vec<Pushed>> {
+    pub(crate) async fn push(&self, file: &Path, args: &[&str]) -> anyhow::Result<Vec<VersionRecord>> {
         let mut command = self.command();
         command.arg("push").arg(file).args(args).arg("--json");
         let Printed { status, stdout, stderr } = Started::printed(command).await?;
@@ -147,11 +135,10 @@ impl Stage {
         command
     }
 
-    /// Starts a worker, in the place of an earlier one of that name.
+    /// Starts a worker without waiting for it.
     pub(crate) fn spawn_worker(&mut self, name: &'static str) -> anyhow::Result<()> {
-        self.workers.retain(|worker| worker.name != name);
         let log = self.folder.logs().join(format!("{name}.log"));
-        let file = File::options().create(true).append(true).open(&log)?;
+        let file = File::create(&log)?;
         let mut command = self.command();
         command.args(["worker", "--name", name, "--drain", "2s", "--concurrency", &CONCURRENCY.to_string()]);
         command.stdout(file.try_clone()?).stderr(file);
@@ -159,10 +146,10 @@ impl Stage {
         Ok(())
     }
 
-    /// Returns the worker of this name.
-    pub(crate) fn worker(&mut self, name: &str) -> anyhow::Result<&mut Worker> {
-        let mut workers = self.workers.iter_mut();
-        workers.find(|worker| worker.name == name).ok_or_else(|| anyhow!("there is no {name}"))
+    /// Takes the first worker off the stage.
+    pub(crate) fn take_worker(&mut self) -> anyhow::Result<Worker> {
+        ensure!(!self.workers.is_empty(), "there is no worker");
+        Ok(self.workers.remove(0))
     }
 
     /// Returns the processes of the workers, to see that nobody was restarted.
@@ -171,7 +158,7 @@ impl Stage {
     }
 
     /// Tells how to go on with what runs here.
-    pub(crate) fn invite(&self, page: &mut Page, exits: bool) -> anyhow::Result<()> {
+    pub(crate) fn invite(&self, page: &mut Page, exits: bool) -> std::io::Result<()> {
         page.blank()?;
         page.line(&format!("What the tasks made lies in {}, logs in logs beside it.", self.folder.output().display()))?;
         page.blank()?;
@@ -227,21 +214,15 @@ impl Worker {
     /// Waits until it says that it takes jobs.
     pub(crate) async fn ready(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
-        let before = self.readies()?;
-        let _ = before;
         loop {
             self.alive()?;
-            if self.readies()? > 0 {
+            let log = fs::read_to_string(&self.log).with_context(|| self.log.display().to_string())?;
+            if log.lines().any(says_ready) {
                 return Ok(());
             }
             ensure!(Instant::now() < deadline, "{} is not ready after {READY_WITHIN:?}", self.name);
             tokio::time::sleep(POLL).await;
         }
-    }
-
-    fn readies(&self) -> anyhow::Result<usize> {
-        let log = fs::read_to_string(&self.log).with_context(|| self.log.display().to_string())?;
-        Ok(log.lines().filter(|line| says_ready(line)).count())
     }
 
     /// Returns its process id, or fails where it has ended.
@@ -259,18 +240,5 @@ impl Worker {
     /// Kills it as a crash would.
     pub(crate) async fn kill9(&mut self) -> anyhow::Result<()> {
         self.process.kill9().await
-    }
-}
-
-/// The first digits of a digest.
-pub(crate) fn short(digest: &str) -> &str {
-    digest.strip_prefix("sha256:").and_then(|digits| digits.get(..12)).unwrap_or(digest)
-}
-
-/// How the component is called.
-fn shape(pushed: &Pushed) -> &str {
-    match &pushed.export.entry {
-        serde_json::Value::String(shape) => shape,
-        entry => entry.get("shape").and_then(|shape| shape.as_str()).unwrap_or_default(),
     }
 }

@@ -23,69 +23,10 @@ pub struct NewArgs {
 
 const NAME_RULE: &str = "use 1 to 32 characters of a-z, 0-9 and single '-' in between, starting with a letter";
 /// What Rust or Cargo does not take as the name of a crate and its function, or what the crate's own parts are called.
-const TAKEN: [&str; 61] = [
-    "abstract",
-    "alloc",
-    "as",
-    "async",
-    "await",
-    "become",
-    "box",
-    "break",
-    "const",
-    "continue",
-    "core",
-    "crate",
-    "do",
-    "dyn",
-    "else",
-    "enum",
-    "extern",
-    "false",
-    "final",
-    "fn",
-    "for",
-    "gen",
-    "if",
-    "impl",
-    "in",
-    "let",
-    "loop",
-    "lovage-task",
-    "lovage-task-macros",
-    "macro",
-    "match",
-    "mod",
-    "move",
-    "mut",
-    "override",
-    "payload",
-    "priv",
-    "proc-macro",
-    "progress",
-    "pub",
-    "ref",
-    "return",
-    "self",
-    "serde-json",
-    "static",
-    "std",
-    "struct",
-    "super",
-    "task",
-    "test",
-    "tests",
-    "trait",
-    "true",
-    "try",
-    "type",
-    "typeof",
-    "unsafe",
-    "use",
-    "virtual",
-    "where",
-    "while",
-];
+const TAKEN: &str = "abstract alloc as async await become box break build const continue core crate deps do dyn else enum \
+     extern false final fn for gen if impl in let loop lovage-task lovage-task-macros macro match mod move mut override \
+     payload priv proc-macro progress pub ref return self serde-json static std struct super task test tests trait true \
+     try type typeof unsafe use virtual where while yield";
 
 /// Reads a name that is a crate, a function and a task alike.
 fn crate_name(text: &str) -> Result<String, String> {
@@ -94,7 +35,7 @@ fn crate_name(text: &str) -> Result<String, String> {
     if text.len() > 32 || !starts_well || !text.split('-').all(letters) {
         return Err(NAME_RULE.to_owned());
     }
-    if TAKEN.contains(&text) || text == "yield" || text == "deps" || text == "build" {
+    if TAKEN.split(' ').any(|taken| taken == text) {
         return Err(format!("{text} means something in Rust or in the crate already; use another name"));
     }
     Ok(text.to_owned())

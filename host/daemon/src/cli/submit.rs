@@ -2,6 +2,7 @@
 
 mod bulk;
 mod lines;
+mod tally;
 
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;

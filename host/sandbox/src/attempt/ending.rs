@@ -8,6 +8,7 @@ use crate::attempt::pipe::OutputOverflow;
 use lovage_job::limits::Limits;
 use lovage_job::outcome::{Outcome, Trap};
 use wasmtime::{PoolConcurrencyLimitError, Trap as EngineTrap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
 
 /// Bytes of the log that are searched for a panic.
 const PANIC_TAIL_BYTES: usize = 16 << 10;
@@ -58,7 +59,7 @@ pub(crate) fn outcome_of(fault: Fault, cell: &Cell, limits: &Limits) -> Outcome 
         _ => {}
     }
     if cell.memory.denied() {
-        return Outcome::OutOfMemory { memory_bytes: limits.memory.0 };
+        return out_of_memory(cell);
     }
     // Without a frame of the guest, the error came up while its result was copied.
     let in_guest = error.is::<EngineTrap>() || error.is::<WasmBacktrace>();
@@ -81,6 +82,11 @@ pub(crate) fn timed_out(cell: &Cell, limits: &Limits) -> Outcome {
     Outcome::TimedOut { timeout: limits.timeout }
 }
 
+/// The outcome of an attempt that was refused memory. The limit may be that of the sandbox.
+pub(crate) fn out_of_memory(cell: &Cell) -> Outcome {
+    Outcome::OutOfMemory { memory_bytes: u64::try_from(cell.memory.limit_bytes()).unwrap_or(u64::MAX) }
+}
+
 /// The outcome of an attempt that was stopped.
 pub(crate) fn cancelled(cell: &Cell) -> Outcome {
     let reason = cell.cancel.as_ref().and_then(|signal| signal.stopped()).unwrap_or("the job was cancelled");
@@ -99,6 +105,9 @@ fn message(error: &wasmtime::Error) -> String {
 fn trap(error: &wasmtime::Error, cell: &Cell) -> Trap {
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
     let reached_end = matches!(error.downcast_ref::<EngineTrap>(), Some(EngineTrap::UnreachableCodeReached));
+    if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
+        return Trap { message: format!("the task exited with status {status} and gave no result"), backtrace };
+    }
     let panic = if reached_end { panic_sentence(&cell.journal.tail(PANIC_TAIL_BYTES)) } else { None };
     let message = panic.unwrap_or_else(|| match error.downcast_ref::<EngineTrap>() {
         Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
@@ -114,7 +123,17 @@ fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
         let (number, rest) = line.trim_start().split_once(": ")?;
         number.parse::<usize>().ok()?;
         let name = rest.split_once(" - ").map_or(rest, |(_, name)| name);
-        Some(clipped(name.trim(), FRAME_BYTES_MAX).to_owned())
+        // The file's name stands before the function's and is the same everywhere.
+        let name = name.split_once('!').map_or(name, |(_, name)| name).trim();
+        Some(clipped(without_hash(name), FRAME_BYTES_MAX).to_owned())
     });
     lines.collect()
+}
+
+/// A Rust name without the hash that its compiler ends it with.
+fn without_hash(name: &str) -> &str {
+    match name.rsplit_once("::h") {
+        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => path,
+        _ => name,
+    }
 }

@@ -1,7 +1,8 @@
-//! The log of one attempt: one byte budget for standard error, the `log` function and progress together.
+//! The log of one attempt: one byte budget for standard error and the `log` function together.
 //!
 //! The host keeps what a guest says between calls, which neither fuel nor the memory limit sees; so everything is
-//! counted here, and beyond the limit nothing is kept.
+//! counted here, and beyond the limit nothing is kept. Of progress only the latest is kept, and it is told so rarely
+//! that it needs no budget: a job may report for a day without using up its log.
 
 use crate::attempt::event::{AttemptEvent, EventSink, LogLevel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,8 +19,6 @@ pub(crate) struct Journal(Arc<Mutex<Pages>>);
 
 struct Pages {
     text: Vec<u8>,
-    /// Bytes counted so far, those of progress messages included.
-    counted: usize,
     limit: usize,
     truncated: bool,
     events: Option<EventSink>,
@@ -33,7 +32,6 @@ impl Journal {
     pub(crate) fn new(limit: usize, events: Option<EventSink>) -> Self {
         Self(Arc::new(Mutex::new(Pages {
             text: Vec::new(),
-            counted: 0,
             limit,
             truncated: false,
             events,
@@ -60,25 +58,24 @@ impl Journal {
         let mut pages = self.pages();
         pages.end_open_line();
         let start = pages.text.len();
-        let counted = pages.counted;
         pages.append(level.as_str().as_bytes());
         pages.append(b" ");
         pages.append(message.as_bytes());
         pages.append(b"\n");
         pages.line_start = pages.text.len();
-        if pages.counted > counted {
-            let shown = level.as_str().len() + 1;
-            pages.tell_line(start + shown, Some(level));
+        let message = start + level.as_str().len() + 1;
+        if message < pages.text.len() {
+            pages.tell_line(message, Some(level));
         }
     }
 
     /// Reports progress.
     pub(crate) fn progress(&self, fraction: Option<f64>, message: &str) {
         let mut pages = self.pages();
-        let message = clipped(message, PROGRESS_MESSAGE_MAX);
-        if pages.events.is_none() || !pages.count(message.len() + 1) {
+        if pages.events.is_none() {
             return;
         }
+        let message = clipped(message, PROGRESS_MESSAGE_MAX);
         let fraction = fraction.filter(|part| part.is_finite()).map(|part| part.clamp(0.0, 1.0));
         pages.progress_kept = Some((fraction, message.to_owned()));
         let now = Instant::now();
@@ -105,21 +102,9 @@ impl Journal {
 }
 
 impl Pages {
-    /// Counts `bytes` against the limit; false, and the log marked, where they do not fit.
-    fn count(&mut self, bytes: usize) -> bool {
-        let fits = self.counted.saturating_add(bytes) <= self.limit;
-        if fits {
-            self.counted += bytes;
-        } else {
-            self.truncated = true;
-        }
-        fits
-    }
-
     fn append(&mut self, bytes: &[u8]) {
-        let room = self.limit.saturating_sub(self.counted);
+        let room = self.limit.saturating_sub(self.text.len());
         let kept = bytes.get(..room).unwrap_or(bytes);
-        self.counted += kept.len();
         self.truncated |= kept.len() < bytes.len();
         self.text.extend_from_slice(kept);
     }
@@ -222,15 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn progress_counts_against_the_log() {
+    fn progress_does_not_use_up_the_log() {
         let (sink, events) = EventSink::channel(16);
-        let journal = Journal::new(10, Some(sink));
-        journal.progress(None, "123456789");
-        journal.progress(None, "0");
+        let journal = Journal::new(1, Some(sink));
+        journal.progress(None, &"x".repeat(5000));
         journal.write(b"x");
         let (text, truncated, told) = heard(&journal, events);
-        assert!(text.is_empty() && truncated);
-        assert_eq!(told.len(), 1);
+        assert_eq!((text.as_str(), truncated), ("x", true));
+        assert!(matches!(&told[0], AttemptEvent::Progress { message, .. } if message.len() == PROGRESS_MESSAGE_MAX));
     }
 
     #[test]

@@ -41,9 +41,9 @@ pub(crate) struct BudgetShort;
 
 /// What one attempt may use and uses.
 pub(crate) struct MemoryLimiter {
-    pub(crate) limit_bytes: usize,
-    pub(crate) table_elements: usize,
-    pub(crate) instances: usize,
+    limit_bytes: usize,
+    table_elements: usize,
+    instances: usize,
     held_bytes: usize,
     peak_bytes: usize,
     denied: bool,
@@ -65,6 +65,11 @@ impl MemoryLimiter {
             budget,
             taken_pages: 0,
         }
+    }
+
+    /// What the guest may hold, in bytes.
+    pub(crate) fn limit_bytes(&self) -> usize {
+        self.limit_bytes
     }
 
     /// The most that was held at once, in bytes.

@@ -115,14 +115,18 @@ async fn attempt<G: Guest>(
         }
     };
     let mut stopped = std::pin::pin!(stopped);
-    let _slot = tokio::select! {
-        biased;
-        () = &mut stopped => return Err(cancelled(&cell)),
-        slot = room.slot() => slot,
-        () = tokio::time::sleep_until(deadline) => {
-            return Err(Outcome::HostFault { message: "the worker is full: no sandbox is free".to_owned() });
-        }
+    let _slot = match room.try_slot() {
+        Some(slot) => slot,
+        None => tokio::select! {
+            biased;
+            () = &mut stopped => return Err(cancelled(&cell)),
+            slot = room.slot() => slot.ok_or_else(no_slot)?,
+            () = tokio::time::sleep_until(deadline) => return Err(no_slot()),
+        },
     };
+    if cancel.as_ref().is_some_and(|signal| signal.stopped().is_some()) {
+        return Err(cancelled(&cell));
+    }
     let mut store = Store::new(room.engine(), cell);
     limit(&mut store, limits);
     let end = {
@@ -143,6 +147,10 @@ async fn attempt<G: Guest>(
         End::Stopped => Err(cancelled(store.data())),
         End::Deadline => Err(timed_out(store.data(), limits)),
     }
+}
+
+fn no_slot() -> Outcome {
+    Outcome::HostFault { message: "the worker is full: no sandbox is free".to_owned() }
 }
 
 enum End<T> {

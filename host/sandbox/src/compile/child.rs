@@ -49,6 +49,8 @@ fn host(action: &str, error: impl std::fmt::Display) -> ChildError {
 }
 
 fn limit_self(limits: &CompileLimits) -> Result<(), ChildError> {
+    // Running guests come first; without this it is only slower for them.
+    let _ = rustix::process::nice(10);
     let limit = |current: u64, maximum: u64| Rlimit { current: Some(current), maximum: Some(maximum) };
     let set = |resource, limit| setrlimit(resource, limit).map_err(|error| host("limit the compiler", error));
     set(Resource::Core, limit(0, 0))?;

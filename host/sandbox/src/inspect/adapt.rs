@@ -30,12 +30,19 @@ pub(crate) fn adapted(module: &[u8]) -> Result<Vec<u8>, InspectError> {
         }
     }
     let adapter = if is_program { WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER } else { WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER };
-    let encoded = ComponentEncoder::default()
-        .validate(true)
-        .module(module)
-        .and_then(|encoder| encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter))
-        .and_then(|mut encoder| encoder.encode());
-    encoded.map_err(|error| InspectError::NotAdaptable { message: format!("{error:#}") })
+    // The encoder is made for what compilers write and says little about what else it is given.
+    let encoded = std::panic::catch_unwind(|| {
+        ComponentEncoder::default()
+            .validate(true)
+            .module(module)
+            .and_then(|encoder| encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter))
+            .and_then(|mut encoder| encoder.encode())
+    });
+    let not_adaptable = |message: String| InspectError::NotAdaptable { message };
+    match encoded {
+        Ok(encoded) => encoded.map_err(|error| not_adaptable(format!("{error:#}"))),
+        Err(_) => Err(not_adaptable("its layout is not one that compilers write".to_owned())),
+    }
 }
 
 fn read(module: &[u8]) -> wasmparser::Result<CoreModule> {

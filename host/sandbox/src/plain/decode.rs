@@ -42,8 +42,10 @@ impl Room {
 /// The arguments of a function in `body`.
 pub(crate) fn arguments(params: &[(String, PlainType)], body: &[u8]) -> Result<Vec<Val>, String> {
     let room = Room(Cell::new(VALUES_MAX));
+    let is_blank = body.iter().all(u8::is_ascii_whitespace);
     match params {
-        [] if body.iter().all(u8::is_ascii_whitespace) => Ok(Vec::new()),
+        [] if is_blank => Ok(Vec::new()),
+        _ if is_blank => Err("the input is empty, and the task takes JSON".to_owned()),
         [(name, ty)] => {
             let named = from_json(Arguments { params, room: &room }, body);
             let named_error = match named {

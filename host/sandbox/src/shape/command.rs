@@ -1,7 +1,7 @@
 //! Programs: `wasi:cli/run`. The payload is standard input, standard output the result, standard error the log.
 
 use crate::attempt::cell::Cell;
-use crate::attempt::ending::Fault;
+use crate::attempt::ending::{Fault, out_of_memory};
 use crate::shape::{Call, text};
 use lovage_job::outcome::{Failure, Outcome, Output, RetryHint};
 use wasmtime::Store;
@@ -28,7 +28,7 @@ pub(crate) async fn call(pre: &CommandPre<Cell>, store: &mut Store<Cell>, call: 
     }
     // A program that gets no memory mostly says so and exits; that it was its limit is what matters.
     if store.data().memory.denied() {
-        return Ok(Outcome::OutOfMemory { memory_bytes: call.request.limits.memory.0 });
+        return Ok(out_of_memory(store.data()));
     }
     let tail = store.data().journal.tail(TAIL_BYTES);
     let message = match tail.trim() {

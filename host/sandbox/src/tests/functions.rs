@@ -80,7 +80,8 @@ async fn bad_arguments_name_the_fault_and_cost_no_fuel() {
     let bench = bench();
     let add = bench.function(MATH, "add");
     for (bad, expected) in [
-        ("", "EOF"),
+        ("", "the input is empty"),
+        ("{", "EOF"),
         ("{}", "field \"a\" is missing"),
         (r#"{"a":1}"#, "field \"b\" is missing"),
         (r#"{"a":1,"b":2,"c":3}"#, "unknown field \"c\", expected \"a\", \"b\""),
