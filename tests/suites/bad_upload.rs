@@ -1,5 +1,6 @@
 //! Files that are no task: each is refused with its fault and what to do about it, and nothing of it is stored.
 
+mod at_once;
 mod costly;
 mod files;
 mod options;

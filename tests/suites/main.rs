@@ -5,9 +5,12 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
+mod bad_input;
 mod bad_upload;
 mod broker;
 mod contract;
+mod crash;
+mod deploy;
 mod jobs;
 mod outcomes;
 mod server;

@@ -98,7 +98,7 @@ async fn program_reads_stdin_and_gets_arguments_and_environment_of_its_manifest(
     let result = ended(&seat, "count-words", &[], b"one two\nthree\n").await;
     assert_eq!(result.record.outcome, OutcomeKind::Completed, "{:?}", result.error);
     assert_eq!(serde_json::from_slice::<Value>(&result.body).unwrap(), json!({"words": 3}));
-    let all = ended(&seat, "command", &[], b"one two\nthree\n").await;
+    let all = ended(&seat, "wc", &[], b"one two\nthree\n").await;
     assert_eq!(String::from_utf8_lossy(&all.body), "2 3 14 14\n");
     push(&seat.stage.cli, "wc", &["--name", "count-nothing", "--arg", "--colours", "--retries", "0"]);
     let failed = ended(&seat, "count-nothing", &[], b"x").await;
@@ -111,7 +111,7 @@ async fn program_reads_stdin_and_gets_arguments_and_environment_of_its_manifest(
 async fn http_handler_gets_a_post_and_its_2xx_is_the_result() {
     let seat = Stage::seat().await;
     let headers = [("Content-Type", "text/plain"), ("X-Colour", "blue")];
-    let result = ended(&seat, "http", &headers, "grüße".as_bytes()).await;
+    let result = ended(&seat, "http-echo", &headers, "grüße".as_bytes()).await;
     assert_eq!((result.record.outcome, result.record.attempt), (OutcomeKind::Completed, 1));
     assert_eq!((result.body.as_slice(), result.content_type.as_deref()), ("grüße".as_bytes(), Some("text/plain")));
 }
@@ -119,7 +119,7 @@ async fn http_handler_gets_a_post_and_its_2xx_is_the_result() {
 #[tokio::test]
 async fn http_404_is_permanent_and_keeps_its_body() {
     let seat = Stage::seat().await;
-    let result = ended(&seat, "http", &[("X-Echo-Status", "404")], br#"{"missing": "page"}"#).await;
+    let result = ended(&seat, "http-echo", &[("X-Echo-Status", "404")], br#"{"missing": "page"}"#).await;
     assert_eq!((result.record.outcome, result.record.attempt), (OutcomeKind::Failed, 1));
     let error = result.error.unwrap();
     assert!(error.message.contains("404"), "{}", error.message);
@@ -131,7 +131,7 @@ async fn http_429_and_503_are_tried_again_when_they_say() {
     let seat = Stage::seat().await;
     for status in ["429", "503"] {
         let headers = [("X-Echo-Status", status), ("X-Echo-Retry-After", "1"), ("Lovage-Retries", "1")];
-        let result = ended(&seat, "http", &headers, b"later").await;
+        let result = ended(&seat, "http-echo", &headers, b"later").await;
         assert_eq!((result.record.outcome, result.record.attempt), (OutcomeKind::Failed, 2), "{status}");
         let waited = result.trail.0[1].started.since(result.trail.0[0].started).as_millis();
         assert!(waited >= 1_000, "{status}: tried again after {waited} ms");

@@ -35,7 +35,7 @@ pub enum SubmitError {
     #[error("the job is not valid: {0}")]
     Invalid(#[from] InvalidJob),
     /// No task of that name.
-    #[error("there is no task {task}{}; push it with `lovage push`", near(nearest))]
+    #[error("there is no task {task}: {}push it with `lovage push`", near(nearest))]
     UnknownTask {
         /// What was asked for.
         task: TaskName,
@@ -102,7 +102,7 @@ fn near(nearest: &[TaskName]) -> String {
         [] => String::new(),
         names => {
             let names: Vec<_> = names.iter().map(TaskName::as_str).collect();
-            format!(", did you mean {}?", names.join(" or "))
+            format!("did you mean {}? If not, ", names.join(" or "))
         }
     }
 }

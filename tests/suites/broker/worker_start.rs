@@ -41,10 +41,10 @@ fn configuration_at_fault_is_named_before_anything_is_connected() {
         ("memory_budget = \"a lot\"", ["memory_budget", "a lot"]),
         ("memory_budget = \"0B\"", ["memory_budget", "0"]),
         ("stack = \"0B\"", ["stack", "0"]),
-        ("stack = \"1TiB\"", ["stack", "1TiB"]),
+        ("stack = \"1024GiB\"", ["stack", "1024GiB"]),
         ("drain = 5", ["drain", "5"]),
         ("[compile]\ncpu_seconds = 0", ["cpu_seconds", "0"]),
-        ("[ceiling]\nmemory = \"1TiB\"", ["memory", "1TiB"]),
+        ("[ceiling]\nmemory = \"1024GiB\"", ["memory", "1024GiB"]),
         ("[limits]\nfuel = 0", ["fuel", "0"]),
         ("this is no configuration", ["worker.toml", "line 1"]),
     ] {

@@ -30,7 +30,7 @@ use std::time::Duration;
 pub struct PushArgs {
     /// The component (.wasm).
     file: PathBuf,
-    /// The task's name [default: from the component's export].
+    /// The task's name [default: from the component's export; of a program or HTTP handler, from the file].
     #[arg(long, value_name = "NAME")]
     name: Option<TaskName>,
     /// The version's name, which never changes afterwards [default: the next number].
@@ -134,6 +134,13 @@ pub(super) fn read_component(path: &std::path::Path, max: ByteSize) -> Result<Ve
     std::fs::read(path).map_err(|error| fail(&error))
 }
 
+/// The task name that a file suggests: `http_echo.wasm` is http-echo.
+fn name_of_file(path: &std::path::Path) -> Option<TaskName> {
+    let stem = path.file_stem()?.to_str()?.to_lowercase();
+    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    name.trim_matches('-').parse().ok()
+}
+
 fn push_options(args: &PushArgs) -> PushOptions {
     let retry = match (args.retries, args.backoff.clone()) {
         (None, None) => None,
@@ -145,6 +152,7 @@ fn push_options(args: &PushArgs) -> PushOptions {
     };
     PushOptions {
         name: args.name.clone(),
+        file_name: name_of_file(&args.file),
         version: args.version.clone(),
         export: args.export.clone(),
         shape: args.shape,

@@ -2,6 +2,7 @@
 
 use super::compile::compiler_program;
 use super::exit::OrExit;
+use super::input::read_input;
 use super::push::{LimitArgs, SIZE_CEILING, read_component, shape, variable};
 use super::worker::default_cache;
 use super::{Exit, Failure, Output};
@@ -59,7 +60,7 @@ pub(super) async fn main(args: RunArgs, output: Output) -> Result<Exit, Failure>
     let inspect = InspectOptions { size_max: SIZE_CEILING.as_usize(), shape: args.shape };
     let checked = check(&bytes, &inspect, &sandbox, &compiler).await.or_exit(Exit::Usage)?;
     let (export, input) = what_to_run(&args, &checked.exports)?;
-    let input = read_input(input.as_deref())?;
+    let input: bytes::Bytes = read_input(input.as_deref())?.into();
     InputCheck::new(&export.input).or_exit(Exit::Usage)?.check(&input).or_exit(Exit::Usage)?;
     let policy = file.limit_policy();
     let limits = policy.default.with(&export.limits).with(&args.limits.wish()).capped(&policy.ceiling);
@@ -94,25 +95,6 @@ fn what_to_run(args: &RunArgs, exports: &[Export]) -> Result<(Export, Option<Str
             let message = format!("the component has {} tasks: {}", many.len(), names.join(", "));
             Err(Failure::new(Exit::Usage, message).hint("name one of them after the file"))
         }
-    }
-}
-
-/// The bytes of an input argument: JSON as it is, `@FILE`, or `-` for standard input.
-pub(super) fn read_input(input: Option<&str>) -> Result<bytes::Bytes, Failure> {
-    use std::io::Read as _;
-    match input {
-        None => Ok(bytes::Bytes::new()),
-        Some("-") => {
-            let mut bytes = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut bytes).or_exit(Exit::Host)?;
-            Ok(bytes.into())
-        }
-        Some(text) => match text.strip_prefix('@') {
-            Some(path) => std::fs::read(path)
-                .map(bytes::Bytes::from)
-                .map_err(|error| Failure::new(Exit::Usage, format!("{path}: {error}"))),
-            None => Ok(text.to_owned().into()),
-        },
     }
 }
 

@@ -155,10 +155,10 @@ async fn list(catalog: &Catalog, tenant: &TenantName, output: Output) -> Result<
     Ok(Exit::Done)
 }
 
-/// A time for people, to the second.
+/// A time for people, to the second, in UTC.
 pub(super) fn when(time: UnixMs) -> String {
     let text = time.to_rfc3339();
-    text.get(..19).unwrap_or(&text).replace('T', " ")
+    format!("{}Z", text.get(..19).unwrap_or(&text).replace('T', " "))
 }
 
 async fn show(

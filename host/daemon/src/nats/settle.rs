@@ -152,7 +152,11 @@ impl Settler {
             }
             Some((code, said)) => {
                 // sent again after a pause; the lease is extended meanwhile
-                tracing::warn!(code, said, "a result was refused by the broker and is sent again");
+                match code {
+                    // no answer from the stream: it is being restarted or moved
+                    0 => tracing::debug!("a result was not taken by the broker yet and is sent again"),
+                    _ => tracing::warn!(code, said, "a result was refused by the broker and is sent again"),
+                }
                 if let Some(pending) = self.lock().get_mut(&number) {
                     pending.sent = Instant::now().checked_sub(CONFIRM_WITHIN - PAUSE).unwrap_or(pending.sent);
                 }

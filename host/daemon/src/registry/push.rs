@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 pub struct PushOptions {
     /// The task's name, where the component has one task or `export` chooses one.
     pub name: Option<TaskName>,
+    /// The name of a program or an HTTP handler that is given none: their exports are called alike in all components.
+    pub file_name: Option<TaskName>,
     /// The version's name; the next number where none is given.
     pub version: Option<VersionName>,
     /// Which of the component's tasks; all of them where none is given.
@@ -166,6 +168,11 @@ pub fn choose(exports: &[Export], options: &PushOptions) -> Result<Vec<Export>, 
         match chosen.as_mut_slice() {
             [one] => one.name = name.clone(),
             many => return Err(PushError::NameForMany { count: many.len(), names: names() }),
+        }
+    }
+    if let (None, Some(file_name), [one]) = (&options.name, &options.file_name, chosen.as_mut_slice()) {
+        if matches!(one.entry.shape(), Shape::Command | Shape::Http) {
+            one.name = file_name.clone();
         }
     }
     let program_only = !options.args.is_empty() || !options.env.is_empty();

@@ -21,12 +21,12 @@ pub(super) async fn tell(page: &mut Page, stage: &Stage, dead: &[&JobResult]) ->
             ensure!(letter.error.kind == result.record.outcome, "the dead letter of {task} says {}", letter.error.kind);
             let kept = letter.buried.since(result.record.finished) < Duration::from_secs(60);
             ensure!(kept, "the dead letter of {task} was written long after its result");
-            rows.push(vec![task, letter.id.to_string(), letter.error.kind.to_string(), letter.error.message.clone()]);
+            rows.push(vec![task, letter.id.to_string(), letter.error.message.clone()]);
         }
     }
     page.line("What failed for good is a dead letter, with payload, headers and reason, to be looked at and replayed:")?;
     page.blank()?;
     page.command("lovage dead list")?;
-    page.table(&["TASK", "JOB ID", "OUTCOME", "REASON"], &rows)?;
+    page.table(&["TASK", "JOB ID", "REASON"], &rows)?;
     Ok(())
 }
