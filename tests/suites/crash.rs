@@ -13,7 +13,7 @@ use lovage_job::{
     trail::Trail,
     unit::UnixMs,
 };
-use lovage_tests::{Jobs, Nats, WITHIN, Worker, WorkerSetup, cli, eventually, push, shared_cache};
+use lovage_tests::{Cli, Jobs, Nats, WITHIN, Worker, WorkerSetup, cli, eventually, push, shared_cache};
 use serde_json::json;
 
 /// Leases of a worker that is gone run out after 30 s.
@@ -99,7 +99,7 @@ async fn worker_that_starts_before_its_broker_waits_for_it_or_says_so() {
 #[tokio::test]
 async fn sigterm_lets_running_jobs_end_and_takes_no_more() {
     let nats = ground();
-    let mut worker = worker(&nats, "draining").start();
+    let mut worker = worker(&nats, "leaving").start();
     let jobs = Jobs::of(&nats).await;
     let running = start(&jobs, sleepy(2_500)).await;
     worker.sigterm();
@@ -125,6 +125,7 @@ async fn interrupted_job_goes_to_another_worker_as_its_first_attempt() {
     assert_eq!(jobs.client.result(&id).await.unwrap(), None);
     // A second signal does the same to a worker that would wait.
     let mut events = jobs.client.events_of(&id).await.unwrap();
+    jobs.client.nats().flush().await.unwrap();
     let mut patient = worker(&nats, "patient").start();
     first_is_start(&mut events).await;
     patient.sigterm();
@@ -184,6 +185,23 @@ async fn written(jobs: &Jobs, id: JobId) -> JobResult {
     result
 }
 
+/// A new machine: nothing is there yet, and several processes begin at once.
+#[test]
+fn processes_that_share_a_new_cache_do_not_trip_over_each_other() {
+    let component = crate::small::numbers(&[("answer", 7)]);
+    for _ in 0..8 {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("task.wasm");
+        std::fs::write(&file, &component).unwrap();
+        let cache = folder.path().join("cache");
+        let run = || Cli::without_server().ok(["run", file.to_str().unwrap(), "--cache-dir", cache.to_str().unwrap()]);
+        std::thread::scope(|scope| {
+            let runs: Vec<_> = (0..6).map(|_| scope.spawn(run)).collect();
+            assert!(runs.into_iter().all(|run| run.join().unwrap().trim() == "7"));
+        });
+    }
+}
+
 fn ground() -> Nats {
     let nats = Nats::start();
     for export in ["sleepy", "permanent"] {
@@ -203,7 +221,7 @@ fn sleepy(ms: u64) -> NewJob {
 /// Submits jobs, a fourth of which sleep for a while.
 async fn submit(jobs: &Jobs, count: u64) -> Vec<JobId> {
     let flow = stream::iter(0..count).map(|number| sleepy(if number % 4 == 0 { 200 } else { 1 }));
-    let submitted = jobs.client.submit_many(std::pin::pin!(flow), 64);
+    let submitted = jobs.client.submit_many(flow, 64);
     submitted.map(|(_, submitted)| submitted.unwrap().id).collect().await
 }
 
@@ -227,15 +245,13 @@ async fn start(jobs: &Jobs, job: NewJob) -> JobId {
 
 async fn first_is_start(events: &mut (impl StreamExt<Item = Event> + Unpin)) {
     let first = tokio::time::timeout(WITHIN, events.next()).await.expect("a start in time").unwrap();
-    assert_eq!(first.what.token(), "started");
+    assert_eq!(first.what.token(), "started", "{first:?}");
 }
 
 /// Checks that each job has one end, a good one, and nothing else is left of it.
 async fn all_completed_once(jobs: &Jobs, ids: &[JobId]) -> Vec<JobResult> {
-    let read = |id: JobId| async move {
-        jobs.client.result(&id).await.unwrap().unwrap_or_else(|| panic!("{id} has no result"))
-    };
-    let results: Vec<JobResult> = stream::iter(ids.to_vec()).map(read).buffer_unordered(32).collect().await;
+    let read = stream::iter(ids.to_vec()).map(|id| async move { jobs.result(&id).await });
+    let results: Vec<JobResult> = read.buffer_unordered(32).collect().await;
     for result in &results {
         let record = &result.record;
         assert_eq!((record.outcome, record.attempt), (OutcomeKind::Completed, 1), "{result:?}");

@@ -106,7 +106,7 @@ async fn shares_roll_back_pins_and_removal() {
     // What an alias names stays; what none names goes.
     tokio::task::block_in_place(|| {
         let told = cli.run(["task", "rm", "answer", "2"]).fails_with(2);
-        assert!(told.stderr.contains("stable"), "{}", told.stderr);
+        assert!(told.stderr.contains("is named by alias"), "{}", told.stderr);
         let told = cli.run(["task", "promote", "answer", "9"]).fails_with(4);
         assert!(told.stderr.contains("no version 9"), "{}", told.stderr);
         let told = cli.run(["task", "promote", "answer", "stable=70%@1,40%@2"]).fails_with(2);

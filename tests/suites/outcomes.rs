@@ -36,11 +36,11 @@ fn cases(kind: OutcomeKind) -> Vec<Case> {
         OutcomeKind::Failed => vec![
             case("permanent", "\"out of paper\"", &[], "out of paper"),
             case("retry-later", r#"{"delay_ms":1}"#, ONCE, "not yet"),
-            case("exit", "3", ONCE, ""),
         ],
         OutcomeKind::Trapped => vec![
             case("trap", "null", ONCE, "unreachable"),
             case("panics", "\"a plate fell\"", ONCE, "a plate fell"),
+            case("exit", "3", ONCE, "exited with status 1"),
         ],
         OutcomeKind::OutOfFuel => vec![case("spin", "null", LEAN, "50000000 units of fuel")],
         OutcomeKind::OutOfMemory => vec![case("hog", "null", &[], "64MiB of memory")],

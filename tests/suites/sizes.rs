@@ -10,7 +10,8 @@ use lovage_client::NewJob;
 use lovage_job::{name::Digest, outcome::OutcomeKind};
 use lovage_tests::{Jobs, Nats, Stage, WITHIN, Worker, cli, push, shared_cache};
 
-const MESSAGE_MAX: usize = 65_536;
+/// What a server takes in one message where nobody changed it.
+const MESSAGE_MAX: usize = 1 << 20;
 
 #[tokio::test]
 async fn payload_and_result_of_two_mebibytes_go_through_the_object_store() {
@@ -46,73 +47,64 @@ async fn payload_whose_object_is_missing_is_bad_input_and_buried() {
 
 #[tokio::test]
 async fn plain_publisher_hears_from_the_server_when_the_payload_is_too_large() {
-    let nats = small_server();
-    let _worker = small_worker(&nats);
-    let jobs = Jobs::of(&nats).await;
+    let seat = Stage::seat().await;
     for size in [MESSAGE_MAX - 1, MESSAGE_MAX] {
         let payload = vec![b'p'; size];
-        let plain = jobs.publish("job.default.sha256-hex", &[], payload.clone()).await;
-        let result = jobs.result(&plain.id).await;
+        let plain = seat.jobs.publish("job.default.sha256-hex", &[], payload.clone()).await;
+        let result = seat.jobs.result(&plain.id).await;
         assert_eq!(serde_json::from_slice::<String>(&result.body).unwrap(), Digest::of(&payload).hex());
     }
-    jobs.all_done(WITHIN).await;
-    let before = jobs.stream("JOBS_default").await.cached_info().state.last_sequence;
-    let told = publish_raw(&nats, "lovage.default.job.default.sha256-hex", MESSAGE_MAX + 1);
+    // A queue that nobody serves: what were stored would stay.
+    let subject = "lovage.default.job.too-large.sha256-hex.too-large";
+    let told = publish_raw(&seat.stage.nats, subject, MESSAGE_MAX + 1);
     assert!(told.to_lowercase().contains("-err 'maximum payload violation'"), "{told}");
-    let after = jobs.stream("JOBS_default").await.cached_info().state.last_sequence;
-    assert_eq!(before, after, "nothing was stored");
+    let stream = seat.jobs.stream("JOBS_default").await;
+    assert!(stream.get_last_raw_message_by_subject(subject).await.is_err(), "something was stored");
     // Our client does not need to know.
-    let payload = vec![b'q'; 3 * MESSAGE_MAX];
-    let result = jobs.run(NewJob::new("sha256-hex".parse().unwrap(), payload.clone())).await;
-    assert_eq!(serde_json::from_slice::<String>(&result.body).unwrap(), Digest::of(&payload).hex());
+    for size in [MESSAGE_MAX, MESSAGE_MAX + 1] {
+        let payload = vec![b'q'; size];
+        let result = seat.jobs.run(NewJob::new("sha256-hex".parse().unwrap(), payload.clone())).await;
+        assert_eq!(serde_json::from_slice::<String>(&result.body).unwrap(), Digest::of(&payload).hex());
+    }
 }
 
+/// The dead letter carries more headers than the job did.
 #[tokio::test]
-async fn result_above_a_small_servers_message_size_still_arrives() {
-    let nats = small_server();
-    let _worker = small_worker(&nats);
-    let jobs = Jobs::of(&nats).await;
-    let result = jobs.run(NewJob::json("big-output".parse().unwrap(), &(2 * MESSAGE_MAX)).unwrap()).await;
-    assert_eq!((result.record.outcome, result.body.len()), (OutcomeKind::Completed, 2 * MESSAGE_MAX));
+async fn job_that_fills_a_whole_message_can_be_buried() {
+    let seat = Stage::seat().await;
+    let unknown = seat.jobs.publish("job.default.nobody-pushed-this", &[], vec![b' '; MESSAGE_MAX]).await;
+    assert_eq!(seat.jobs.result(&unknown.id).await.record.outcome, OutcomeKind::UnknownTask);
+    seat.jobs.gone(unknown.sequence).await;
+    let letter = seat.jobs.letter(&unknown.id).await;
+    assert_eq!((letter.error.kind, letter.payload.len()), (OutcomeKind::UnknownTask, MESSAGE_MAX));
 }
 
-/// The dead letter and the retry carry more headers than the job did.
-#[tokio::test]
-async fn job_that_fills_a_whole_message_can_be_buried_and_tried_again() {
-    let nats = small_server();
-    let _worker = small_worker(&nats);
-    let jobs = Jobs::of(&nats).await;
-    let payload = vec![b' '; MESSAGE_MAX];
-    let unknown = jobs.publish("job.default.nobody-pushed-this", &[], payload.clone()).await;
-    let letter = jobs.letter(&unknown.id).await;
-    assert_eq!(letter.error.kind, OutcomeKind::UnknownTask);
-    assert_eq!(letter.payload.len(), MESSAGE_MAX);
-    jobs.gone(unknown.sequence).await;
-}
-
+/// So does the next attempt.
 #[tokio::test]
 async fn job_that_fills_a_whole_message_can_be_tried_again() {
-    let nats = small_server();
-    let _worker = small_worker(&nats);
-    let jobs = Jobs::of(&nats).await;
+    let seat = Stage::seat().await;
     let mut payload = br#"{"succeed_on":2}"#.to_vec();
     payload.resize(MESSAGE_MAX, b' ');
-    let flaky = jobs.publish("job.default.flaky", &[], payload).await;
-    let result = jobs.result(&flaky.id).await;
+    let flaky = seat.jobs.publish("job.default.flaky", &[], payload).await;
+    let result = seat.jobs.result(&flaky.id).await;
     assert_eq!((result.record.outcome, result.record.attempt), (OutcomeKind::Completed, 2));
 }
 
-fn small_server() -> Nats {
-    let nats = Nats::start_with(|options| options.max_payload_bytes = Some(MESSAGE_MAX as u64));
-    push(&cli(&nats), "sha256", &["--export", "sha256-hex"]);
-    for export in ["big-output", "flaky"] {
-        push(&cli(&nats), "hostile", &["--export", export]);
-    }
-    nats
-}
-
-fn small_worker(nats: &Nats) -> Worker {
-    Worker::of(nats).cache_dir(shared_cache()).start()
+#[tokio::test]
+async fn server_with_small_messages_takes_components_payloads_and_results() {
+    let small = 65_536;
+    let nats = Nats::start_with(|options| options.max_payload_bytes = Some(small as u64));
+    let _worker = Worker::of(&nats).cache_dir(shared_cache()).start();
+    let jobs = Jobs::of(&nats).await;
+    tokio::task::spawn_blocking({
+        let cli = cli(&nats);
+        move || push(&cli, "hostile", &[])
+    })
+    .await
+    .unwrap();
+    let payload = vec![b'q'; 3 * small];
+    let result = jobs.run(NewJob::new("echo".parse().unwrap(), payload.clone())).await;
+    assert!(result.body == payload, "{:?}", result.error);
 }
 
 /// Publishes with nothing but a socket, and returns what the server says.

@@ -46,9 +46,7 @@ impl Ground {
 
 /// A component with a function without parameters for each name; each gives its number.
 pub fn numbers(functions: &[(&str, u32)]) -> Vec<u8> {
-    let core = |(name, number): &(&str, u32)| {
-        format!(r#"(func (export "{name}") (result i32) (i32.const {number}))"#)
-    };
+    let core = |(name, number): &(&str, u32)| format!(r#"(func (export "{name}") (result i32) (i32.const {number}))"#);
     let lift = |(name, _): &(&str, u32)| {
         format!(r#"(func (export "{name}") (result u32) (canon lift (core func $i "{name}")))"#)
     };

@@ -11,6 +11,8 @@ use std::{
     sync::{LazyLock, Mutex, PoisonError},
 };
 
+use crate::{Cli, guest};
+
 const SCRIPT: &str = r#"
 while read -r id; do ids="$ids $id"; done
 for id in $ids; do kill -9 "$id" 2>/dev/null; done
@@ -18,6 +20,7 @@ rm -rf -- "$1"
 "#;
 
 static RUN: LazyLock<Run> = LazyLock::new(Run::start);
+static CACHE: LazyLock<PathBuf> = LazyLock::new(new_cache);
 
 struct Run {
     folder: PathBuf,
@@ -53,5 +56,14 @@ pub(crate) fn run_folder() -> &'static Path {
 /// Returns where workers and commands of this run keep compiled components, so that each is compiled once.
 #[must_use]
 pub fn shared_cache() -> PathBuf {
-    run_folder().join("compiled")
+    CACHE.clone()
+}
+
+/// Makes the cache with one command alone: what happens when several begin at once is a test of its own.
+fn new_cache() -> PathBuf {
+    let cache = run_folder().join("compiled");
+    let file = guest("sha256").into_os_string();
+    let args = ["run".into(), file, "sha256-hex".into(), "abc".into(), "--cache-dir".into(), cache.clone().into()];
+    Cli::without_server().ok(args);
+    cache
 }

@@ -24,9 +24,9 @@ pub use built::{
     beside_this_program, cargo, guest, guests_build, guests_folder, guests_target, lovage_binary, repository,
 };
 pub use cli::{Cli, Output};
+pub use environment::without_settings;
 pub use jobs::{Jobs, Plain};
 pub use keeper::shared_cache;
-pub use environment::without_settings;
 pub use nats::{Nats, find_nats_server};
 pub use png::{png, png_size};
 pub use process::Process;

@@ -7,6 +7,9 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The most attempts at once, as on the command line.
+const CONCURRENCY_MAX: usize = 8_000;
+
 /// The file: `lovage worker --config FILE`. Unknown keys are errors.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -109,6 +112,24 @@ impl WorkerFile {
         if self.concurrency == Some(0) {
             return Err("concurrency = 0 would run nothing; give at least 1".to_owned());
         }
+        if let Some(concurrency) = self.concurrency.filter(|concurrency| *concurrency > CONCURRENCY_MAX) {
+            return Err(format!("concurrency = {concurrency} is more than {CONCURRENCY_MAX}"));
+        }
+        if self.memory_budget < ByteSize::mib(1) {
+            return Err(format!("memory_budget = {} would run nothing; give at least 1MiB", self.memory_budget));
+        }
+        if !(ByteSize::kib(64)..=ByteSize::mib(64)).contains(&self.stack) {
+            return Err(format!("stack = {} is not from 64KiB to 64MiB", self.stack));
+        }
+        if self.ceiling.memory.is_some_and(|memory| memory > ByteSize::mib(4096)) {
+            return Err("the ceiling of memory is more than the 4GiB that a guest can address".to_owned());
+        }
+        if self.compile.cpu_seconds == 0 {
+            return Err("cpu_seconds = 0 would compile nothing; give at least 1".to_owned());
+        }
+        if self.limits.fuel == Some(0) || self.ceiling.fuel == Some(0) {
+            return Err("fuel = 0 would run nothing; give at least 1".to_owned());
+        }
         if ![1, 3, 5].contains(&self.replicas) {
             return Err(format!("replicas = {} is not 1, 3 or 5", self.replicas));
         }
@@ -153,6 +174,13 @@ mod tests {
             ("replicas = 2", "replicas"),
             ("drain = 5", "drain"),
             ("jobs_max = 0", "jobs_max"),
+            ("concurrency = 8001", "concurrency"),
+            ("memory_budget = \"1023KiB\"", "memory_budget"),
+            ("stack = \"63KiB\"", "stack"),
+            ("stack = \"65MiB\"", "stack"),
+            ("[ceiling]\nmemory = \"4097MiB\"", "memory"),
+            ("[compile]\ncpu_seconds = 0", "cpu_seconds"),
+            ("[limits]\nfuel = 0", "fuel"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(named), "{text}: {error}");

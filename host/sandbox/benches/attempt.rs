@@ -9,8 +9,8 @@ use lovage_job::catalog::Entry;
 use lovage_job::limits::Limits;
 use lovage_job::name::Digest;
 use lovage_sandbox::{
-    ArtifactCache, AttemptControl, AttemptRequest, CompileLimits, Compiler, InspectOptions, JobInfo, ResetPolicy, Sandbox,
-    SandboxConfig, Task, inspect,
+    ArtifactCache, AttemptControl, AttemptRequest, CompileLimits, Compiler, InspectOptions, JobInfo, ResetPolicy,
+    Sandbox, SandboxConfig, Task, inspect,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,7 +43,12 @@ impl Setup {
         let named = |entry: &Entry| format!("{}", entry.shape());
         exports
             .iter()
-            .map(|export| (format!("{} {}", named(&export.entry), export.name), self.sandbox.load(&artifact, &export.entry).unwrap()))
+            .map(|export| {
+                (
+                    format!("{} {}", named(&export.entry), export.name),
+                    self.sandbox.load(&artifact, &export.entry).unwrap(),
+                )
+            })
             .collect()
     }
 }

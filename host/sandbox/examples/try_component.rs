@@ -8,8 +8,8 @@ use lovage_job::catalog::Shape;
 use lovage_job::limits::Limits;
 use lovage_job::name::Digest;
 use lovage_sandbox::{
-    ArtifactCache, AttemptControl, AttemptEvent, AttemptRequest, CompileLimits, Compiler, EventSink, InspectOptions, JobInfo,
-    Sandbox, SandboxConfig, inspect,
+    ArtifactCache, AttemptControl, AttemptEvent, AttemptRequest, CompileLimits, Compiler, EventSink, InspectOptions,
+    JobInfo, Sandbox, SandboxConfig, inspect,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,7 +35,8 @@ async fn try_component() -> anyhow::Result<()> {
     let file = arguments.next().ok_or_else(|| anyhow::anyhow!("which component?"))?;
     let wanted = arguments.next();
     let input = arguments.next().unwrap_or_default();
-    let headers = arguments.filter_map(|header| header.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let headers =
+        arguments.filter_map(|header| header.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
     let headers = headers.collect();
 
     let inspection = inspect(&std::fs::read(&file)?, &InspectOptions { shape, ..InspectOptions::default() })?;
@@ -53,7 +54,10 @@ async fn try_component() -> anyhow::Result<()> {
         exports = sandbox.describe(&artifact, &Limits::default()).await?;
     }
     for export in &exports {
-        println!("task {} {:?} -> {:?}: {:?}", export.name, export.input.encoding, export.output.encoding, export.summary);
+        println!(
+            "task {} {:?} -> {:?}: {:?}",
+            export.name, export.input.encoding, export.output.encoding, export.summary
+        );
     }
     let export = exports.iter().find(|export| wanted.as_deref().is_none_or(|name| export.name.as_str() == name));
     let export = export.ok_or_else(|| anyhow::anyhow!("no such task"))?;
@@ -62,7 +66,14 @@ async fn try_component() -> anyhow::Result<()> {
     println!("loaded in {:?}", started.elapsed());
     let limits = Limits { timeout: Duration::from_secs(5), ..Limits::default().with(&export.limits) };
     let request = AttemptRequest {
-        job: JobInfo { id: "try-1".to_owned(), task: export.name.to_string(), attempt: 1, attempts_max: 1, headers, ..JobInfo::default() },
+        job: JobInfo {
+            id: "try-1".to_owned(),
+            task: export.name.to_string(),
+            attempt: 1,
+            attempts_max: 1,
+            headers,
+            ..JobInfo::default()
+        },
         input: input.into(),
         limits: Arc::new(limits),
         args: Arc::default(),

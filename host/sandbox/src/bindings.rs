@@ -8,5 +8,5 @@ wasmtime::component::bindgen!({
 });
 
 pub(crate) use exports::lovage::task::handler::{Description, Job};
-pub(crate) use lovage::task::{job_context, types};
 pub(crate) use lovage::task::types::{Encoding, Error as TaskError, Failure as TaskFailure};
+pub(crate) use lovage::task::{job_context, types};

@@ -117,10 +117,23 @@ fn export(description: Description, names: &mut BTreeSet<TaskName>) -> Result<Ex
         timeout: defaults.timeout_ms.map(Duration::from_millis),
         ..LimitsWish::default()
     };
-    Ok(Export { name: task, entry: Entry::Handler { name }, summary, input, output, limits, attempts_max: defaults.attempts_max })
+    Ok(Export {
+        name: task,
+        entry: Entry::Handler { name },
+        summary,
+        input,
+        output,
+        limits,
+        attempts_max: defaults.attempts_max,
+    })
 }
 
-fn body(name: &TaskName, side: &'static str, encoding: GuestEncoding, schema: Option<String>) -> Result<BodyType, DescribeError> {
+fn body(
+    name: &TaskName,
+    side: &'static str,
+    encoding: GuestEncoding,
+    schema: Option<String>,
+) -> Result<BodyType, DescribeError> {
     let problem = |problem: String| DescribeError::Schema { name: name.clone(), side, problem };
     let schema = match schema {
         None => None,

@@ -67,7 +67,10 @@ impl Sandbox {
         drop(known);
         artifact.verify()?;
         let component = deserialize(room, artifact)?;
-        let pre = room.linker.instantiate_pre(&component).map_err(|error| LoadError::Link { message: format!("{error:#}") })?;
+        let pre = room
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| LoadError::Link { message: format!("{error:#}") })?;
         let loaded = Arc::new(Loaded { pre });
         let mut known = room.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, entry| entry.strong_count() > 0);
@@ -92,9 +95,7 @@ fn callee(loaded: &Loaded, entry: &Entry) -> Result<Callee, LoadError> {
     let misfit = |message: String| LoadError::Entry { shape: entry.shape(), message };
     let unfit = |error: wasmtime::Error| misfit(format!("{error:#}"));
     match entry {
-        Entry::Handler { name } => {
-            Ok(Callee::Handler { pre: TaskPre::new(pre).map_err(unfit)?, task: name.clone() })
-        }
+        Entry::Handler { name } => Ok(Callee::Handler { pre: TaskPre::new(pre).map_err(unfit)?, task: name.clone() }),
         Entry::Command => CommandPre::new(pre).map(Callee::Command).map_err(unfit),
         Entry::Http => ProxyPre::new(pre).map(Callee::Http).map_err(unfit),
         Entry::Function { interface, function } => {

@@ -97,7 +97,8 @@ async fn too_much_memory_is_refused() {
     let limits = CompileLimits { memory_bytes: 128 << 20, ..CompileLimits::default() };
     let compiler = workshop.compiler(limits);
     // More functions than inspection lets through: the child must hold by itself.
-    let (digest, wasm) = component(&format!("(component (core module {}))", "(func (drop (i32.const 1)))".repeat(100_000)));
+    let (digest, wasm) =
+        component(&format!("(component (core module {}))", "(func (drop (i32.const 1)))".repeat(100_000)));
     let error = compiler.compile(&digest, &wasm).await.unwrap_err();
     let expected = CompileError::TooExpensive { exhausted: Exhausted::Memory, limits };
     assert_eq!(error.to_string(), expected.to_string());

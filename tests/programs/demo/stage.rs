@@ -163,10 +163,9 @@ impl Stage {
         page.line(&format!("What the tasks made lies in {}, logs in logs beside it.", self.folder.output().display()))?;
         page.blank()?;
         if exits {
-            page.line("Without --exit the server and the workers stay up, for commands such as these:")?;
-        } else {
-            page.line("Everything is up. In another terminal:")?;
+            return page.line("Without --exit the server and the workers stay up for you to go on.");
         }
+        page.line("Everything is up. In another terminal:")?;
         page.blank()?;
         page.command(&format!("export NATS_URL={}", self.server.url()))?;
         let lovage = self.lovage.display();
@@ -175,10 +174,7 @@ impl Stage {
         page.command(&format!("{lovage} dead list"))?;
         page.command(&format!("{lovage} watch"))?;
         page.blank()?;
-        if !exits {
-            page.line("Ctrl-C stops the server and the workers.")?;
-        }
-        Ok(())
+        page.line("Ctrl-C stops the server and the workers.")
     }
 
     /// Waits for something to end that should not.

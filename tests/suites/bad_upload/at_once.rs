@@ -1,5 +1,7 @@
 //! Pushes of one task by several people at the same moment.
 
+use std::{ffi::OsString, path::PathBuf};
+
 use futures::future::join_all;
 use lovage::{
     app::engine,
@@ -24,8 +26,7 @@ impl Rush {
     async fn new() -> Self {
         let ground = Ground::new();
         ground.push("default", &numbers(&[("answer", 0)]), &[]);
-        let compiler = (lovage_binary().to_owned(), vec!["compile-child".into()]);
-        let (sandbox, compiler) = engine(&WorkerFile::default(), 1, &shared_cache(), &compiler).unwrap();
+        let (sandbox, compiler) = engine(&WorkerFile::default(), 1, &shared_cache(), &compiler()).unwrap();
         let mut checked = Vec::new();
         for number in 1..=4 {
             let component = numbers(&[("answer", number)]);
@@ -51,11 +52,33 @@ impl Rush {
     }
 }
 
+/// The program that compiles.
+fn compiler() -> (PathBuf, Vec<OsString>) {
+    (lovage_binary().to_owned(), vec!["compile-child".into()])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_share_a_folder_of_compiled_code_do_not_take_it_from_each_other() {
+    let cache = tempfile::tempdir().unwrap();
+    // What processes of their own would have: nothing but the folder is shared.
+    let process = |_| engine(&WorkerFile::default(), 1, cache.path(), &compiler()).unwrap();
+    let processes: Vec<_> = (0..4).map(process).collect();
+    for number in 0..20 {
+        let component = numbers(&[("answer", number)]);
+        let options = Default::default();
+        let checks = processes.iter().map(|(sandbox, compiler)| check(&component, &options, sandbox, compiler));
+        let failed: Vec<String> =
+            join_all(checks).await.into_iter().filter_map(|checked| Some(checked.err()?.to_string())).collect();
+        assert!(failed.is_empty(), "{failed:?}");
+    }
+}
+
 #[tokio::test]
 async fn version_that_several_push_at_once_is_that_of_the_one_who_was_told_so() {
     let rush = Rush::new().await;
     let version = Some("2.0".parse().unwrap());
-    let pushed = rush.push_all(&PushOptions { version, alias: Some(AliasName::stable()), ..PushOptions::default() }).await;
+    let pushed =
+        rush.push_all(&PushOptions { version, alias: Some(AliasName::stable()), ..PushOptions::default() }).await;
     assert_eq!(pushed.iter().filter(|pushed| pushed.is_ok()).count(), 1, "{pushed:?}");
     for refused in pushed.iter().filter_map(|pushed| pushed.as_ref().err()) {
         assert!(matches!(refused, PushError::Catalog(_)), "{refused}");

@@ -58,7 +58,8 @@ fn branchy() -> Vec<u8> {
     const LOCALS: usize = 5_000;
     let mut body = "loop\n".repeat(LOOPS);
     for local in 0..LOCALS {
-        let _ = write!(body, "local.get {local} i32.const 1 i32.add local.set {local}\n");
+        // Writing to a String cannot fail.
+        let _ = writeln!(body, "local.get {local} i32.const 1 i32.add local.set {local}");
     }
     body.push_str(&"local.get 0 br_if 0 end\n".repeat(LOOPS));
     let locals = "i32 ".repeat(LOCALS);

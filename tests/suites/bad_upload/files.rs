@@ -92,7 +92,12 @@ fn component_that_exports_nothing_to_run_is_told_what_would_be() {
     let ground = Ground::new();
     let wanted = ["lovage:task/handler", "wasi:http/incoming-handler", "wasi:cli/run", "function of plain types"];
     let nothing = wasm("(component)");
-    refused(&ground, &nothing, &[], &[&["exports nothing that can be a task", "no exports"], wanted.as_slice()].concat());
+    refused(
+        &ground,
+        &nothing,
+        &[],
+        &[&["exports nothing that can be a task", "no exports"], wanted.as_slice()].concat(),
+    );
     let module = wasm(r#"(module (func (export "main")))"#);
     refused(&ground, &module, &[], &["exports nothing that can be a task", "it exports main"]);
 }

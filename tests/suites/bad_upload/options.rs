@@ -33,7 +33,12 @@ fn choice_that_the_component_does_not_have_is_told_what_there_is() {
     refused(&ground, &two, &["--name", "both"], &["2 tasks", "left, right", "--export"]);
     refused(&ground, &two, &["--shape", "http"], &["not of the shape http", "it exports left, right"]);
     refused(&ground, &two, &["--shape", "round"], &["--shape", "round", "handler, http, command, function"]);
-    refused(&ground, &two, &["--export", "left", "--arg", "x"], &["arguments and environment are for programs", "left"]);
+    refused(
+        &ground,
+        &two,
+        &["--export", "left", "--arg", "x"],
+        &["arguments and environment are for programs", "left"],
+    );
     refused(&ground, &two, &["--env", "NAME"], &["--env", "write NAME=VALUE"]);
     refused(&ground, &two, &["--retries", "100"], &["--retries", "100"]);
     refused(&ground, &two, &["--memory", "lots"], &["--memory", "lots"]);
@@ -50,7 +55,7 @@ async fn version_that_is_there_keeps_its_bytes() {
     // The same bytes are no fault, and no second version.
     ground.push("default", &numbers(&[("answer", 1)]), &["--version", "1.0"]);
     let task = ground.cli.json(["task", "show", "answer"]);
-    assert_eq!(task["versions"].as_array().map(Vec::len), Some(1), "{task}");
+    assert_eq!(task["task"]["versions"].as_array().map(Vec::len), Some(1), "{task}");
     let _worker = Worker::of(&ground.nats).cache_dir(shared_cache()).start();
     assert_eq!(number(&run(&ground.client("default").await, job("answer")).await), 1);
 }

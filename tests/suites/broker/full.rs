@@ -1,6 +1,6 @@
 //! A tenant with as many waiting jobs as it may have: publishers are told, and what was taken stays and runs.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use futures::future::join_all;
 use lovage_client::{Client, JobState, SubmitError};
@@ -23,7 +23,6 @@ impl Full {
     async fn new() -> Self {
         let ground = Ground::new();
         let config = ground.file("worker.toml", format!("jobs_max = {JOBS_MAX}").as_bytes());
-        fs::metadata(&config).unwrap();
         let worker = Worker::of(&ground.nats).cache_dir(shared_cache()).arg("--config").arg(config).start();
         ground.push("default", &numbers(&[("answer", 42)]), &[]);
         let jobs = Jobs::of(&ground.nats).await;
@@ -92,8 +91,7 @@ async fn delayed_job_that_comes_due_while_the_tenant_is_full_runs_later() {
 
 /// Waits until the broker has let a delayed job go.
 async fn past_due(client: &Client, id: &JobId) {
-    let stream = client.nats().clone();
-    let jetstream = async_nats::jetstream::new(stream);
+    let jetstream = async_nats::jetstream::new(client.nats().clone());
     let due = async || {
         let stream = jetstream.get_stream("SCHED_default").await.map_err(|error| error.to_string())?;
         let state = client.find(id).await.map_err(|error| error.to_string())?;

@@ -12,7 +12,10 @@ fn second_worker_of_a_name_is_refused_while_the_first_runs() {
     let mut second = twin().spawn();
     assert_eq!(second.wait(WITHIN).code(), Some(3), "{}", second.stderr());
     let told = second.stderr();
-    assert!(told.contains("a worker named twin is running already") && told.contains("choose another --name"), "{told}");
+    assert!(
+        told.contains("a worker named twin is running already") && told.contains("choose another --name"),
+        "{told}"
+    );
     assert!(first.ended().is_none());
     // Other names are free, and so is this one once its worker is gone, however it went.
     let _other = Worker::of(&nats).name("twin-2").cache_dir(shared_cache()).start();
@@ -41,10 +44,10 @@ fn configuration_at_fault_is_named_before_anything_is_connected() {
         ("memory_budget = \"a lot\"", ["memory_budget", "a lot"]),
         ("memory_budget = \"0B\"", ["memory_budget", "0"]),
         ("stack = \"0B\"", ["stack", "0"]),
-        ("stack = \"1024GiB\"", ["stack", "1024GiB"]),
+        ("stack = \"1024GiB\"", ["stack", "64MiB"]),
         ("drain = 5", ["drain", "5"]),
         ("[compile]\ncpu_seconds = 0", ["cpu_seconds", "0"]),
-        ("[ceiling]\nmemory = \"1024GiB\"", ["memory", "1024GiB"]),
+        ("[ceiling]\nmemory = \"1024GiB\"", ["memory", "4GiB"]),
         ("[limits]\nfuel = 0", ["fuel", "0"]),
         ("this is no configuration", ["worker.toml", "line 1"]),
     ] {

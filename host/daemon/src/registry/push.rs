@@ -170,10 +170,10 @@ pub fn choose(exports: &[Export], options: &PushOptions) -> Result<Vec<Export>, 
             many => return Err(PushError::NameForMany { count: many.len(), names: names() }),
         }
     }
-    if let (None, Some(file_name), [one]) = (&options.name, &options.file_name, chosen.as_mut_slice()) {
-        if matches!(one.entry.shape(), Shape::Command | Shape::Http) {
-            one.name = file_name.clone();
-        }
+    if let (None, Some(file_name), [one]) = (&options.name, &options.file_name, chosen.as_mut_slice())
+        && matches!(one.entry.shape(), Shape::Command | Shape::Http)
+    {
+        one.name = file_name.clone();
     }
     let program_only = !options.args.is_empty() || !options.env.is_empty();
     match chosen.iter().find(|export| program_only && export.entry.shape() != Shape::Command) {
@@ -191,6 +191,13 @@ pub async fn store(
     options: &PushOptions,
 ) -> Result<Vec<Pushed>, PushError> {
     let chosen = choose(&checked.exports, options)?;
+    // a refusal must come before anything is written, and one task's refusal before another task is
+    for export in &chosen {
+        let known = catalog.task(tenant, &export.name).await?;
+        let mut known = known.unwrap_or_else(|| TaskRecord::new(export.name.clone()));
+        let entry = next_version(&known, checked, options);
+        known.add(entry)?;
+    }
     components.put(tenant, &checked.digest, &checked.inspection.component).await?;
     let mut pushed = Vec::with_capacity(chosen.len());
     for export in chosen {

@@ -51,7 +51,9 @@ pub(crate) fn outcome_of(fault: Fault, cell: &Cell, limits: &Limits) -> Outcome 
         return Outcome::OutputTooLarge { output_bytes: limits.output.0 };
     }
     if error.is::<BudgetShort>() || error.is::<PoolConcurrencyLimitError>() {
-        return Outcome::HostFault { message: clipped(&format!("the worker is full: {error}"), MESSAGE_BYTES_MAX).to_owned() };
+        return Outcome::HostFault {
+            message: clipped(&format!("the worker is full: {error}"), MESSAGE_BYTES_MAX).to_owned(),
+        };
     }
     match error.downcast_ref::<EngineTrap>() {
         Some(EngineTrap::OutOfFuel) => return Outcome::OutOfFuel { fuel: limits.fuel },
@@ -70,7 +72,10 @@ pub(crate) fn outcome_of(fault: Fault, cell: &Cell, limits: &Limits) -> Outcome 
     } else if is_hostcall_limit(error) {
         Outcome::OutputTooLarge { output_bytes: limits.output.0 }
     } else {
-        Outcome::Trapped(Trap { message: format!("the result cannot be read: {}", message(error)), backtrace: Vec::new() })
+        Outcome::Trapped(Trap {
+            message: format!("the result cannot be read: {}", message(error)),
+            backtrace: Vec::new(),
+        })
     }
 }
 

@@ -156,7 +156,10 @@ pub(crate) fn clipped(text: &str, bytes: usize) -> &str {
 mod tests {
     use super::*;
 
-    fn heard(journal: &Journal, mut events: tokio::sync::mpsc::Receiver<AttemptEvent>) -> (String, bool, Vec<AttemptEvent>) {
+    fn heard(
+        journal: &Journal,
+        mut events: tokio::sync::mpsc::Receiver<AttemptEvent>,
+    ) -> (String, bool, Vec<AttemptEvent>) {
         let (text, truncated) = journal.finish();
         let mut all = Vec::new();
         while let Ok(event) = events.try_recv() {

@@ -120,7 +120,12 @@ impl MemoryLimiter {
 
 #[wasmtime_wasi::async_trait]
 impl ResourceLimiterAsync for MemoryLimiter {
-    async fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    async fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let more = desired.saturating_sub(current);
         let total = self.held_bytes.saturating_add(more);
         if total > self.limit_bytes {
@@ -144,7 +149,12 @@ impl ResourceLimiterAsync for MemoryLimiter {
         Ok(())
     }
 
-    async fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    async fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(desired <= self.table_elements && maximum.is_none_or(|maximum| desired <= maximum))
     }
 

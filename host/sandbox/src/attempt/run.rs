@@ -52,7 +52,12 @@ impl Guest for TaskCall<'_> {
 }
 
 /// Makes one attempt.
-pub(crate) async fn run(room: &Room, callee: &Callee, request: AttemptRequest, control: AttemptControl) -> AttemptReport {
+pub(crate) async fn run(
+    room: &Room,
+    callee: &Callee,
+    request: AttemptRequest,
+    control: AttemptControl,
+) -> AttemptReport {
     let started = std::time::Instant::now();
     let limits = request.limits.clone();
     let journal = Journal::new(limits.log.as_usize(), control.events.clone());

@@ -8,7 +8,8 @@ use wasmtime::Engine;
 
 /// A short name for the engine and the processor of this process.
 pub(crate) fn engine_key() -> Result<String, CacheError> {
-    let engine = Engine::new(&compiling(false)).map_err(|error| CacheError::Engine { message: format!("{error:#}") })?;
+    let engine =
+        Engine::new(&compiling(false)).map_err(|error| CacheError::Engine { message: format!("{error:#}") })?;
     let mut hasher = Sha256Hasher(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
     // The engine's hash covers its own settings; ours changes with the way artefacts are made.

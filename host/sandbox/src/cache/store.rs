@@ -77,8 +77,8 @@ impl ArtifactCache {
         let artifact = self.place(digest);
         let name = self.name(digest);
         let tag = self.0.seal.tag(&name, compiled).map_err(CacheError::io("seal", artifact.path()))?;
+        // Nothing is removed before: another process may be about to load what it put here, which is the same code.
         // The tag goes last: an artefact without one does not exist.
-        self.remove(digest)?;
         self.write(artifact.path(), compiled)?;
         self.write(&artifact.tag_path(), tag.as_bytes())?;
         self.evict(artifact.path())?;

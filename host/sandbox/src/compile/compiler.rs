@@ -28,7 +28,13 @@ impl Compiler {
     /// A compiler whose child is `program` with `args`, which must do [`crate::compile_child_main`] and nothing else.
     pub fn new(program: PathBuf, args: Vec<OsString>, limits: CompileLimits, cache: ArtifactCache) -> Self {
         let program = ChildProgram { program, args };
-        Self(Arc::new(Workshop { program, limits, cache, failures: Mutex::default(), turn: tokio::sync::Mutex::default() }))
+        Self(Arc::new(Workshop {
+            program,
+            limits,
+            cache,
+            failures: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        }))
     }
 
     /// The code of `component`, whose digest the caller has checked.

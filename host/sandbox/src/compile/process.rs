@@ -69,7 +69,8 @@ async fn talk(mut child: Child, component: &[u8]) -> std::io::Result<(ExitStatus
         let _ = stdin.write_all(component).await;
         drop(stdin);
     };
-    let code_max = u64::try_from(component.len()).unwrap_or(u64::MAX).saturating_mul(CODE_FACTOR).saturating_add(CODE_BASE);
+    let code_max =
+        u64::try_from(component.len()).unwrap_or(u64::MAX).saturating_mul(CODE_FACTOR).saturating_add(CODE_BASE);
     let (mut code, mut said) = (Vec::new(), Vec::new());
     let mut stdout = stdout.take(code_max);
     let mut stderr = stderr.take(STDERR_BYTES_MAX);
@@ -103,7 +104,9 @@ fn judge(status: ExitStatus, code: Vec<u8>, said: &str, limits: CompileLimits) -
     let error = said.lines().find_map(|line| serde_json::from_str::<ChildError>(line).ok());
     match error {
         _ if out_of_memory => too_expensive(Exhausted::Memory),
-        Some(ChildError { kind: ChildErrorKind::Invalid, message }) => Err(CompileError::Invalid { message: clip(&message) }),
+        Some(ChildError { kind: ChildErrorKind::Invalid, message }) => {
+            Err(CompileError::Invalid { message: clip(&message) })
+        }
         Some(ChildError { kind: ChildErrorKind::Host, message }) => Err(failed(clip(&message))),
         None if said.contains("panicked at") => {
             Err(CompileError::Invalid { message: format!("the compiler panicked: {}", clip(said.trim())) })

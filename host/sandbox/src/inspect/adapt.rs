@@ -29,7 +29,8 @@ pub(crate) fn adapted(module: &[u8]) -> Result<Vec<u8>, InspectError> {
             return Err(InspectError::NoRunnableExport { found: core.exports });
         }
     }
-    let adapter = if is_program { WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER } else { WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER };
+    let adapter =
+        if is_program { WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER } else { WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER };
     // The encoder is made for what compilers write and says little about what else it is given.
     let encoded = std::panic::catch_unwind(|| {
         ComponentEncoder::default()

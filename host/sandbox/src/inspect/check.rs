@@ -62,7 +62,12 @@ pub fn inspect(bytes: &[u8], options: &InspectOptions) -> Result<Inspection, Ins
     }
 }
 
-fn look(component: Vec<u8>, adapted: bool, types: &Types, options: &InspectOptions) -> Result<Inspection, InspectError> {
+fn look(
+    component: Vec<u8>,
+    adapted: bool,
+    types: &Types,
+    options: &InspectOptions,
+) -> Result<Inspection, InspectError> {
     let (imports, exports) = names(&component).map_err(|error| structure::unreadable(&component, &error))?;
     // A component of the next WASI is told so, whatever else it lacks.
     let next = imports.iter().find(|name| matches!(import::check(name), Err(InspectError::Wasi03 { .. })));

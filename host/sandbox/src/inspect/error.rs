@@ -15,7 +15,9 @@ pub enum InspectError {
         found: String,
     },
     /// Machine code.
-    #[error("the file is compiled machine code, which is never accepted; push the WebAssembly component it was made from")]
+    #[error(
+        "the file is compiled machine code, which is never accepted; push the WebAssembly component it was made from"
+    )]
     Precompiled,
     /// The end is missing.
     #[error("the file ends too early, at byte {size}: {message}; copy or build it again")]
@@ -32,7 +34,9 @@ pub enum InspectError {
         message: String,
     },
     /// Larger than allowed.
-    #[error("the component has {size} bytes, and at most {limit} are taken; strip debug information or build it for size")]
+    #[error(
+        "the component has {size} bytes, and at most {limit} are taken; strip debug information or build it for size"
+    )]
     TooLarge {
         /// Its size.
         size: usize,
@@ -74,7 +78,9 @@ pub enum InspectError {
         limit: usize,
     },
     /// A core module that imports something else than WASI preview 1.
-    #[error("the module imports {name:?} from {module:?}, which no task gets; build it for wasm32-wasip2, or without that import")]
+    #[error(
+        "the module imports {name:?} from {module:?}, which no task gets; build it for wasm32-wasip2, or without that import"
+    )]
     UnknownModuleImport {
         /// From where.
         module: String,
@@ -96,7 +102,9 @@ pub enum InspectError {
         hint: String,
     },
     /// A component of the next WASI.
-    #[error("the component imports or exports {name:?}, and WASI 0.3 is not supported yet; build it for WASI 0.2 (target wasm32-wasip2)")]
+    #[error(
+        "the component imports or exports {name:?}, and WASI 0.3 is not supported yet; build it for WASI 0.2 (target wasm32-wasip2)"
+    )]
     Wasi03 {
         /// What.
         name: String,

@@ -124,7 +124,12 @@ fn is_ours(name: &InterfaceName<'_>) -> bool {
     name.package() == "lovage:task" || name.path.starts_with("wasi:")
 }
 
-fn function(types: TypesRef<'_>, interface: Option<&str>, name: &str, id: ComponentFuncTypeId) -> Option<PlainFunction> {
+fn function(
+    types: TypesRef<'_>,
+    interface: Option<&str>,
+    name: &str,
+    id: ComponentFuncTypeId,
+) -> Option<PlainFunction> {
     // Methods and constructors of resources are named so.
     if name.starts_with('[') {
         return None;

@@ -34,7 +34,10 @@ pub(crate) fn form(bytes: &[u8]) -> Result<Form, InspectError> {
         Some(MODULE_VERSION) => Ok(Form::CoreModule),
         Some(COMPONENT_VERSION) => Ok(Form::Component),
         Some(other) => Err(InspectError::Invalid {
-            message: format!("its version is {:#010x}, neither that of a module nor of a component", u32::from_le_bytes(other)),
+            message: format!(
+                "its version is {:#010x}, neither that of a module nor of a component",
+                u32::from_le_bytes(other)
+            ),
         }),
     }
 }

@@ -72,9 +72,8 @@ fn hint(interface: &InterfaceName<'_>) -> String {
         return "this worker has WASI 0.2; build for wasm32-wasip2".to_owned();
     }
     match interface.package() {
-        "wasi:keyvalue" | "wasi:blobstore" | "wasi:messaging" | "wasi:config" | "wasi:logging" | "wasi:nn" | "wasi:tls" => {
-            "tasks get no stores or services of the host; take what is needed in the payload".to_owned()
-        }
+        "wasi:keyvalue" | "wasi:blobstore" | "wasi:messaging" | "wasi:config" | "wasi:logging" | "wasi:nn"
+        | "wasi:tls" => "tasks get no stores or services of the host; take what is needed in the payload".to_owned(),
         package if package.starts_with("wasi:") => "this worker does not have that part of WASI".to_owned(),
         package => format!("compose the component with one that exports {package}, or build it without"),
     }

@@ -33,7 +33,8 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), InspectError> {
                 return Err(InspectError::TooManyFunctions { count, limit: FUNCTIONS_MAX });
             }
             Payload::CodeSectionEntry(body) => {
-                check_function(functions, &body).map_err(|refused| refused.unwrap_or_else(|error| unreadable(bytes, &error)))?;
+                check_function(functions, &body)
+                    .map_err(|refused| refused.unwrap_or_else(|error| unreadable(bytes, &error)))?;
                 functions += 1;
             }
             _ => {}

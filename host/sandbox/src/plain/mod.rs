@@ -8,6 +8,8 @@ pub(crate) mod encode;
 pub(crate) mod from_binary;
 pub(crate) mod from_engine;
 pub(crate) mod number;
+pub(crate) mod parts;
 pub(crate) mod schema;
 pub(crate) mod signature;
 pub(crate) mod types;
+pub(crate) mod value;

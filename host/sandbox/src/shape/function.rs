@@ -3,10 +3,10 @@
 use crate::attempt::cell::Cell;
 use crate::attempt::ending::Fault;
 use crate::attempt::request::AttemptRequest;
+use crate::plain::decode;
 use crate::plain::encode::{EncodeError, bytes_of, to_json};
 use crate::plain::signature::{FastPath, Signature};
 use crate::plain::types::PlainType;
-use crate::plain::decode;
 use crate::shape::text;
 use bytes::Bytes;
 use lovage_job::outcome::{Failure, Outcome, Output, RetryHint};
@@ -24,7 +24,11 @@ pub(crate) struct FunctionCallee {
 /// What a function gave: the body and its media type, or its error.
 type Answer = Result<(Vec<u8>, &'static str), Failure>;
 
-pub(crate) async fn call(callee: &FunctionCallee, store: &mut Store<Cell>, request: AttemptRequest) -> Result<Outcome, Fault> {
+pub(crate) async fn call(
+    callee: &FunctionCallee,
+    store: &mut Store<Cell>,
+    request: AttemptRequest,
+) -> Result<Outcome, Fault> {
     let limit = request.limits.output;
     // Before anything is set up: a wrong input costs no instance.
     let arguments = match callee.fast_path {
@@ -90,7 +94,12 @@ fn quoted(text: String) -> wasmtime::Result<(Vec<u8>, &'static str)> {
     Ok((serde_json::to_vec(&text)?, text::JSON_TYPE))
 }
 
-async fn dynamic(callee: &FunctionCallee, func: Func, store: &mut Store<Cell>, arguments: &[Val]) -> wasmtime::Result<Option<Val>> {
+async fn dynamic(
+    callee: &FunctionCallee,
+    func: Func,
+    store: &mut Store<Cell>,
+    arguments: &[Val],
+) -> wasmtime::Result<Option<Val>> {
     let mut result = Val::Bool(false);
     match callee.signature.result {
         None => {

@@ -28,7 +28,11 @@ enum Received {
     Broken(String),
 }
 
-pub(crate) async fn call(pre: &ProxyPre<Cell>, store: &mut Store<Cell>, request: AttemptRequest) -> Result<Outcome, Fault> {
+pub(crate) async fn call(
+    pre: &ProxyPre<Cell>,
+    store: &mut Store<Cell>,
+    request: AttemptRequest,
+) -> Result<Outcome, Fault> {
     let limit = request.limits.output;
     let incoming = match incoming(&request) {
         Ok(incoming) => incoming,
@@ -138,6 +142,30 @@ fn headers_of(job: &JobInfo) -> http::HeaderMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    async fn received(body: &'static [u8], limit: usize) -> Received {
+        let (respond, responded) = oneshot::channel();
+        let body = Full::new(Bytes::from_static(body)).map_err(|never| match never {}).boxed_unsync();
+        assert!(respond.send(Ok(http::Response::new(body))).is_ok());
+        receive(responded, limit).await
+    }
+
+    #[tokio::test]
+    async fn bodies_are_limited_to_the_byte() {
+        assert!(matches!(received(b"12345", 5).await, Received::Response(answer) if answer.body == b"12345"));
+        assert!(matches!(received(b"12345", 4).await, Received::TooLarge));
+        assert!(matches!(received(b"", 0).await, Received::Response(_)));
+    }
+
+    #[tokio::test]
+    async fn handlers_without_a_response_are_told_apart() {
+        let (respond, responded) = oneshot::channel();
+        assert!(respond.send(Err(ErrorCode::LoopDetected)).is_ok());
+        assert!(matches!(receive(responded, 1).await, Received::Refused(ErrorCode::LoopDetected)));
+        let (respond, responded) = oneshot::channel();
+        drop(respond);
+        assert!(matches!(receive(responded, 1).await, Received::Broken(_)));
+    }
 
     #[test]
     fn publishers_cannot_forge_our_headers() {

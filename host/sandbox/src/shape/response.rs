@@ -68,9 +68,9 @@ mod tests {
     use super::*;
 
     fn respond(status: u16, headers: &[(&'static str, &str)], body: &str) -> Outcome {
-        let headers = headers.iter().map(|(name, value)| {
-            (http::HeaderName::from_static(name), http::HeaderValue::try_from(*value).unwrap())
-        });
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::try_from(*value).unwrap()));
         let status = StatusCode::from_u16(status).unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         outcome(Answer { status, headers: headers.collect(), body: body.as_bytes().to_vec() }, now)
@@ -86,9 +86,18 @@ mod tests {
     #[test]
     fn every_status_has_a_meaning() {
         for (status, expected) in [
-            (100, RetryHint::Never), (301, RetryHint::Never), (304, RetryHint::Never), (400, RetryHint::Never),
-            (404, RetryHint::Never), (408, RetryHint::Retry), (425, RetryHint::Retry), (429, RetryHint::Retry),
-            (500, RetryHint::Retry), (501, RetryHint::Retry), (503, RetryHint::Retry), (599, RetryHint::Retry),
+            (100, RetryHint::Never),
+            (301, RetryHint::Never),
+            (304, RetryHint::Never),
+            (400, RetryHint::Never),
+            (404, RetryHint::Never),
+            (408, RetryHint::Retry),
+            (425, RetryHint::Retry),
+            (429, RetryHint::Retry),
+            (500, RetryHint::Retry),
+            (501, RetryHint::Retry),
+            (503, RetryHint::Retry),
+            (599, RetryHint::Retry),
         ] {
             assert_eq!(hint(respond(status, &[], "")), expected, "{status}");
         }

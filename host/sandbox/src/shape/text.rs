@@ -26,7 +26,8 @@ pub(crate) fn details(text: &str) -> Option<serde_json::Value> {
 
 /// A media type that may stand in a header.
 pub(crate) fn content_type(text: &str) -> String {
-    let fits = (1..=255).contains(&text.len()) && text.contains('/') && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+    let fits =
+        (1..=255).contains(&text.len()) && text.contains('/') && text.bytes().all(|b| (b' '..=b'~').contains(&b));
     if fits { text.to_owned() } else { BYTES_TYPE.to_owned() }
 }
 

@@ -36,7 +36,8 @@ fn any_type() -> impl Strategy<Value = PlainType> {
     leaf().prop_recursive(4, 24, 4, |inner| {
         let several = prop::collection::vec(inner.clone(), 1..4);
         let maybe = prop::option::of(inner.clone());
-        let named = |types: Vec<PlainType>| types.into_iter().enumerate().map(|(n, ty)| (format!("f-{n}"), ty)).collect();
+        let named =
+            |types: Vec<PlainType>| types.into_iter().enumerate().map(|(n, ty)| (format!("f-{n}"), ty)).collect();
         prop_oneof![
             inner.clone().prop_map(PlainType::list),
             inner.clone().prop_map(|ty| PlainType::Option(Box::new(ty))),
@@ -65,9 +66,7 @@ fn value_of(ty: &PlainType) -> BoxedStrategy<Val> {
         PlainType::F64 => any::<f64>().prop_map(Val::Float64).boxed(),
         PlainType::Char => any::<char>().prop_map(Val::Char).boxed(),
         PlainType::String => ".{0,8}".prop_map(Val::String).boxed(),
-        PlainType::Bytes => {
-            prop::collection::vec(any::<u8>().prop_map(Val::U8), 0..9).prop_map(Val::List).boxed()
-        }
+        PlainType::Bytes => prop::collection::vec(any::<u8>().prop_map(Val::U8), 0..9).prop_map(Val::List).boxed(),
         PlainType::List(element) => prop::collection::vec(value_of(&element), 0..4).prop_map(Val::List).boxed(),
         PlainType::Tuple(types) => types.iter().map(value_of).collect::<Vec<_>>().prop_map(Val::Tuple).boxed(),
         PlainType::Record(fields) => {
@@ -190,7 +189,10 @@ fn optional_fields_may_be_left_out() {
     ]);
     let value = read(ty, r#"{"b":"x"}"#).unwrap();
     let some = |value| Val::Option(Some(Box::new(value)));
-    assert_eq!(value, Val::Record(vec![("a".to_owned(), Val::Option(None)), ("b".to_owned(), some(Val::String("x".to_owned())))]));
+    assert_eq!(
+        value,
+        Val::Record(vec![("a".to_owned(), Val::Option(None)), ("b".to_owned(), some(Val::String("x".to_owned())))])
+    );
 }
 
 #[test]

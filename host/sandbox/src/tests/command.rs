@@ -89,9 +89,7 @@ async fn a_program_without_imports_runs_too() {
 #[tokio::test]
 async fn a_program_that_gets_no_memory_and_gives_up_is_out_of_memory() {
     let bench = bench();
-    let text = program(
-        "(if (i32.eq (memory.grow (i32.const 2000)) (i32.const -1)) (then (call $exit (i32.const 1))))",
-    );
+    let text = program("(if (i32.eq (memory.grow (i32.const 2000)) (i32.const -1)) (then (call $exit (i32.const 1))))");
     assert_eq!(run(&bench.command(&text), "").await.outcome.kind(), OutcomeKind::OutOfMemory);
 }
 

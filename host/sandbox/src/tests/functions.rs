@@ -199,10 +199,7 @@ fn the_catalogue_knows_what_functions_take_and_give() {
     let wasm = wat::parse_str(MATH).unwrap();
     let inspection = crate::inspect(&wasm, &crate::InspectOptions::default()).unwrap();
     let names: Vec<_> = inspection.exports.iter().map(|export| export.name.to_string()).collect();
-    assert_eq!(
-        names.join(" "),
-        "add double nothing checked bytes text say numbers as-numbers lie shout-it"
-    );
+    assert_eq!(names.join(" "), "add double nothing checked bytes text say numbers as-numbers lie shout-it");
     let add = &inspection.exports[0];
     assert_eq!(
         add.input.schema.as_ref().unwrap(),

@@ -68,7 +68,10 @@ async fn endless_logging_is_cut_and_ends() {
     let limits = Limits { log: ByteSize(25), fuel: 1_000_000, ..Limits::default() };
     let report = run_with(&task, "x", limits).await;
     assert_eq!(report.outcome.kind(), OutcomeKind::OutOfFuel);
-    assert_eq!((report.log.as_slice(), report.log_truncated), (b"error hello\nerror hello\ne\n".get(..25).unwrap(), true));
+    assert_eq!(
+        (report.log.as_slice(), report.log_truncated),
+        (b"error hello\nerror hello\ne\n".get(..25).unwrap(), true)
+    );
 }
 
 #[tokio::test]

@@ -77,7 +77,11 @@ fn sizes_are_limited_to_the_byte() {
 /// Core modules, nested in a component or not, with so many small functions.
 fn functions(count: usize, nested: bool) -> String {
     let functions = "(func)".repeat(count);
-    if nested { format!("(component (core module {functions}) (component (core module (func))))") } else { format!("(module {functions})") }
+    if nested {
+        format!("(component (core module {functions}) (component (core module (func))))")
+    } else {
+        format!("(module {functions})")
+    }
 }
 
 #[test]
@@ -92,7 +96,10 @@ fn functions_are_counted_over_all_modules() {
 fn large_functions_and_many_locals_are_refused() {
     let body = |count| format!("(component (core module (func {})))", "nop ".repeat(count));
     assert!(matches!(refused(&body(511_990)), InspectError::NoRunnableExport { .. }));
-    assert!(matches!(refused(&body(512_000)), InspectError::FunctionTooLarge { index: 0, size: 512_002, limit: 512_000 }));
+    assert!(matches!(
+        refused(&body(512_000)),
+        InspectError::FunctionTooLarge { index: 0, size: 512_002, limit: 512_000 }
+    ));
     let locals = |count| format!("(module (func) (func (local {})))", "i32 ".repeat(count));
     assert!(matches!(refused(&locals(5_000)), InspectError::NoRunnableExport { .. }));
     assert_eq!(refused(&locals(5_001)), InspectError::TooManyLocals { index: 1, count: 5_001, limit: 5_000 });

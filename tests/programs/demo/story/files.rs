@@ -111,7 +111,12 @@ async fn tell_documents(page: &mut Page, stage: &Stage, documents: &[Document]) 
     Ok(2 * documents.len())
 }
 
-fn tell_document(stage: &Stage, document: &Document, counted: &JobResult, html: &JobResult) -> anyhow::Result<Vec<String>> {
+fn tell_document(
+    stage: &Stage,
+    document: &Document,
+    counted: &JobResult,
+    html: &JobResult,
+) -> anyhow::Result<Vec<String>> {
     let stats: Stats = jobs::output(counted)?;
     let expected = words(&document.text);
     ensure!(stats.words == expected, "{} has {expected} words, not {}", document.name, stats.words);

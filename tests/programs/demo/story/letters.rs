@@ -24,7 +24,9 @@ pub(super) async fn tell(page: &mut Page, stage: &Stage, dead: &[&JobResult]) ->
             rows.push(vec![task, letter.id.to_string(), letter.error.message.clone()]);
         }
     }
-    page.line("What failed for good is a dead letter, with payload, headers and reason, to be looked at and replayed:")?;
+    page.line(
+        "What failed for good is a dead letter, with payload, headers and reason, to be looked at and replayed:",
+    )?;
     page.blank()?;
     page.command("lovage dead list")?;
     page.table(&["TASK", "JOB ID", "REASON"], &rows)?;
