@@ -154,8 +154,7 @@ async fn header_bytes_that_are_no_text_harm_nobody() {
     push(&cli(&nats), "hostile", &["--export", "echo"]);
     let mut worker = Worker::of(&nats).cache_dir(shared_cache()).start();
     let jobs = Jobs::of(&nats).await;
-    let bad: [&[u8]; 4] =
-        [b"no colon at all", b": no name", b"X-Bytes: \xff\xfe\x00\x80", b"Lovage-Id: \xff\xff"];
+    let bad: [&[u8]; 4] = [b"no colon at all", b": no name", b"X-Bytes: \xff\xfe\x00\x80", b"Lovage-Id: \xff\xff"];
     for line in bad {
         let label = String::from_utf8_lossy(line);
         let headers = [b"NATS/1.0\r\n", line, b"\r\n\r\n"].concat();

@@ -139,7 +139,8 @@ async fn shares_roll_back_pins_and_removal() {
 async fn versions_never_change_and_the_same_component_is_pushed_once() {
     let ground = Ground::new();
     let cli = &ground.cli;
-    let (one, two) = (ground.file("one.wasm", &numbers(&[("answer", 1)])), ground.file("two.wasm", &numbers(&[("answer", 2)])));
+    let (one, two) =
+        (ground.file("one.wasm", &numbers(&[("answer", 1)])), ground.file("two.wasm", &numbers(&[("answer", 2)])));
     let (one, two) = (one.to_str().unwrap(), two.to_str().unwrap());
     let pushed = cli.json(["push", one, "--version", "1.0"]);
     assert_eq!((&pushed[0]["version"], &pushed[0]["existing"]), (&"1.0".into(), &false.into()), "{pushed}");
@@ -184,7 +185,9 @@ async fn settled(jobs: &Jobs, version: u32) {
 
 /// Reads results that are there.
 async fn read_all(jobs: &Jobs, ids: &[JobId]) -> Vec<JobResult> {
-    let read = |id: JobId| async move { jobs.client.result(&id).await.unwrap().unwrap_or_else(|| panic!("{id} has no result")) };
+    let read = |id: JobId| async move {
+        jobs.client.result(&id).await.unwrap().unwrap_or_else(|| panic!("{id} has no result"))
+    };
     stream::iter(ids.to_vec()).map(read).buffer_unordered(64).collect().await
 }
 

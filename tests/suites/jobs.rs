@@ -238,7 +238,6 @@ async fn idempotency_key_gives_the_job_that_is_there() {
     assert_eq!(seat.jobs.result(&first.id).await, result);
 }
 
-
 fn task(name: &str) -> TaskName {
     name.parse().unwrap()
 }

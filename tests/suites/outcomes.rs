@@ -2,11 +2,7 @@
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use lovage_client::NewJob;
-use lovage_job::{
-    name::TaskName,
-    outcome::OutcomeKind,
-    result::JobResult,
-};
+use lovage_job::{name::TaskName, outcome::OutcomeKind, result::JobResult};
 use lovage_tests::{LEAN_FUEL, Seat, Stage, WITHIN};
 use serde_json::json;
 
@@ -49,9 +45,7 @@ fn cases(kind: OutcomeKind) -> Vec<Case> {
             case("sleepy", "20000", ONCE_SHORT, "longer than its 400ms"),
             case("spin", "null", ONCE_SHORT, "longer than its 400ms"),
         ],
-        OutcomeKind::OutputTooLarge => vec![
-            case("big-output", "1048577", &[], "larger than 1MiB"),
-        ],
+        OutcomeKind::OutputTooLarge => vec![case("big-output", "1048577", &[], "larger than 1MiB")],
         OutcomeKind::BadInput => vec![
             case("picky", "\"too blue\"", &[], "too blue"),
             unrun("busy", "\"soon\"", &[], "the payload"),

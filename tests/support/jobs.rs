@@ -46,7 +46,8 @@ impl Jobs {
         let tenant = TenantName::default_tenant();
         let connection = nats.connect().await;
         let js = jetstream::new(connection.clone());
-        let stream = eventually("the stream of jobs", crate::WITHIN, async || js.get_stream(asset::jobs(&tenant)).await);
+        let stream =
+            eventually("the stream of jobs", crate::WITHIN, async || js.get_stream(asset::jobs(&tenant)).await);
         let created = stream.await.cached_info().created.unix_timestamp_nanos() / 1_000_000;
         let created_ms = u64::try_from(created).expect("a time after 1970");
         Self { client: Client::new(connection, tenant.clone()), js, tenant, created_ms }

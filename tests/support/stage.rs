@@ -68,9 +68,8 @@ pub fn cli(nats: &Nats) -> Cli {
 }
 
 fn push_all(cli: &Cli) {
-    let guests = [
-        "aggregate", "calculator", "hostile", "http-echo", "markdown", "sha256", "thumbnail", "wc", "word-stats",
-    ];
+    let guests =
+        ["aggregate", "calculator", "hostile", "http-echo", "markdown", "sha256", "thumbnail", "wc", "word-stats"];
     let (left, right) = guests.split_at(guests.len() / 2);
     thread::scope(|scope| {
         for part in [left, right] {
@@ -94,7 +93,10 @@ impl Drop for Seat {
         if thread::panicking() {
             let said = self.stage.worker.lock().unwrap_or_else(PoisonError::into_inner).stderr();
             let lines: Vec<&str> = said.lines().collect();
-            eprintln!("--- the shared worker said last ---\n{}\n---", lines[lines.len().saturating_sub(20)..].join("\n"));
+            eprintln!(
+                "--- the shared worker said last ---\n{}\n---",
+                lines[lines.len().saturating_sub(20)..].join("\n")
+            );
         }
     }
 }

@@ -112,14 +112,15 @@ impl Worker {
         let live = Arc::new(Live::new(loader, catalog.clone()));
 
         let (running, cancels) = (Arc::new(Running::default()), Arc::new(Cancels::default()));
-        let settler = Settler::new(client.clone());
+        let payloads = Payloads::new(js.clone());
+        let settler = Settler::new(client.clone(), payloads.clone());
         let (heard, hears) = mpsc::channel(HEARD_MAX);
         let shared = Arc::new(Shared {
             broker: Arc::new(NatsBroker {
                 client: client.clone(),
                 settler: settler.clone(),
                 results: Results::new(client.clone()),
-                payloads: Payloads::new(js.clone()),
+                payloads,
                 cancels: cancels.clone(),
                 runtime: tokio::runtime::Handle::current(),
             }),

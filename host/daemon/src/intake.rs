@@ -1,15 +1,18 @@
 //! The local buffer between the pulls and the guest threads: fair between sources, small, and easy to empty.
 //!
 //! A source is one lane of one queue of one tenant. Guest threads take jobs when they have room; the sources share
-//! by deficit round-robin, each visit adding the source's weight. How much a source may hold ahead follows how fast
+//! by stride scheduling: each job moves its source on by a step that is the shorter the more the source weighs, and the
+//! source that is furthest behind goes next. How much a source may hold ahead follows how fast
 //! its jobs are taken, so that a slow task's jobs stay with the broker, where other workers can have them.
 
 use crate::ports::Delivery;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
+/// The step of a source that weighs 1.
+const STRIDE: u64 = 1 << 20;
 /// The most jobs of one source that are asked for ahead.
 pub const WINDOW_MAX: usize = 512;
 /// What an idle source asks for.
@@ -29,8 +32,10 @@ pub struct Intake {
 #[derive(Debug, Default)]
 struct Inner {
     sources: Vec<Source>,
-    /// Sources that have jobs, in the order of their turns.
-    turns: VecDeque<usize>,
+    /// Sources that have jobs, by how far each one is; the first goes next.
+    turns: BTreeSet<(u64, usize)>,
+    /// How far the source was that went last: one that comes back from a rest starts here.
+    reached: u64,
     /// Guest threads that wait for jobs.
     hungry: usize,
     /// Sources of slow jobs that were told to wait until a thread is hungry.
@@ -41,8 +46,8 @@ struct Inner {
 #[derive(Debug)]
 struct Source {
     waiting: VecDeque<(Delivery, Instant)>,
-    weight: usize,
-    deficit: usize,
+    step: u64,
+    position: u64,
     window: usize,
     taken_last: Option<Instant>,
     /// Whether the source is among the turns.
@@ -65,8 +70,8 @@ impl Intake {
         let mut inner = self.lock();
         inner.sources.push(Source {
             waiting: VecDeque::new(),
-            weight: weight.max(1),
-            deficit: 0,
+            step: STRIDE / u64::try_from(weight.max(1)).unwrap_or(STRIDE),
+            position: 0,
             window: WINDOW_IDLE,
             taken_last: None,
             listed: false,
@@ -136,6 +141,10 @@ impl Inner {
     /// A thread has room: the sources of slow jobs may ask for one each.
     fn become_hungry(&mut self) {
         self.hungry += 1;
+        self.release_held_back();
+    }
+
+    fn release_held_back(&mut self) {
         for place in std::mem::take(&mut self.held_back) {
             if let Some(source) = self.sources.get(place) {
                 source.taken.notify_one();
@@ -146,30 +155,41 @@ impl Inner {
     fn take(&mut self, room: usize, now: Instant) -> Vec<Delivery> {
         let mut jobs = Vec::with_capacity(room.min(64));
         while jobs.len() < room {
-            let Some(place) = self.turns.pop_front() else { break };
+            let Some((position, place)) = self.turns.pop_first() else { break };
             let Some(source) = self.sources.get_mut(place) else { continue };
-            if source.deficit == 0 {
-                source.deficit = source.weight;
-            }
-            let count = source.deficit.min(room - jobs.len()).min(source.waiting.len());
+            // alone, a source gets all the room there is; beside others, a job at a time
+            let count = if self.turns.is_empty() { room - jobs.len() } else { 1 }.min(source.waiting.len());
             let pace = source.taken_last.replace(now).map(|last| now.duration_since(last));
             for (job, since) in source.waiting.drain(..count) {
                 source.window = adapted(source.window, now.duration_since(since), pace);
                 jobs.push(job);
             }
-            source.deficit -= count;
+            let steps = u64::try_from(count).unwrap_or(u64::MAX);
+            source.position = position.saturating_add(source.step.saturating_mul(steps));
+            self.reached = source.position.saturating_sub(source.step);
             source.taken.notify_one();
-            if source.waiting.is_empty() {
-                source.deficit = 0;
-                source.listed = false;
-            } else if source.deficit > 0 {
-                // the room ran out in the middle of the source's turn
-                self.turns.push_front(place);
-            } else {
-                self.turns.push_back(place);
+            source.listed = !source.waiting.is_empty();
+            if source.listed {
+                self.turns.insert((source.position, place));
             }
         }
         jobs
+    }
+
+    /// Lists a source that has jobs again. It does not catch up on what it missed while it had none.
+    fn list(&mut self, place: usize) {
+        let reached = self.reached;
+        let Some(source) = self.sources.get_mut(place) else { return };
+        if !std::mem::replace(&mut source.listed, true) {
+            source.position = source.position.max(reached);
+            self.turns.insert((source.position, place));
+        }
+    }
+
+    /// Whether a source other than `place` has jobs here: then the one that is to go next can only be told where each
+    /// has one.
+    fn others_wait(&self, place: usize) -> bool {
+        self.turns.iter().take(2).any(|(_, other)| *other != place)
     }
 }
 
@@ -194,9 +214,8 @@ impl SourceHandle {
         }
         let Some(source) = inner.sources.get_mut(self.place) else { return Some(job) };
         source.waiting.push_back((job, Instant::now()));
-        if !std::mem::replace(&mut source.listed, true) {
-            inner.turns.push_back(self.place);
-        }
+        inner.list(self.place);
+        inner.release_held_back();
         drop(inner);
         self.intake.arrived.notify_one();
         None
@@ -206,12 +225,12 @@ impl SourceHandle {
     /// stay few.
     pub fn appetite(&self, asked: usize) -> usize {
         let mut inner = self.intake.lock();
-        let hungry = inner.hungry > 0;
+        let wanted = inner.hungry > 0 || inner.others_wait(self.place);
         let Some(source) = inner.sources.get(self.place).filter(|_| !inner.closed) else { return 0 };
         let ahead = asked + source.waiting.len();
         let appetite = if ahead <= source.window / 2 { source.window - ahead } else { 0 };
         // a source of slow jobs asks for nothing that would only wait here: capacity first, then work
-        if appetite > 0 && source.window == 1 && !hungry {
+        if appetite > 0 && source.window == 1 && !wanted {
             inner.held_back.push(self.place);
             return 0;
         }
@@ -307,6 +326,34 @@ mod tests {
         assert_eq!(source.appetite(0), WINDOW_IDLE);
         assert_eq!(source.appetite(WINDOW_IDLE), 0);
         assert_eq!(source.appetite(1), WINDOW_IDLE - 1);
+    }
+
+    #[tokio::test]
+    async fn beside_others_a_source_of_slow_jobs_keeps_one_ready() {
+        let intake = Arc::new(Intake::default());
+        let (slow, other) = (intake.add_source(1), intake.add_source(1));
+        intake.lock().sources[0].window = 1;
+        assert_eq!(slow.appetite(0), 0);
+        assert!(other.put(job("other")).is_none());
+        slow.taken().await;
+        assert_eq!(slow.appetite(0), 1);
+        assert_eq!(slow.appetite(1), 0);
+    }
+
+    #[tokio::test]
+    async fn a_source_that_rested_does_not_catch_up() {
+        let intake = Arc::new(Intake::default());
+        let (busy, rested) = (intake.add_source(1), intake.add_source(1));
+        for _ in 0..50 {
+            assert!(busy.put(job("busy")).is_none());
+        }
+        assert_eq!(intake.take(20).await.unwrap().len(), 20);
+        for _ in 0..20 {
+            assert!(rested.put(job("rested")).is_none());
+        }
+        let taken = intake.take(20).await.unwrap();
+        let of_rested = taken.iter().filter(|job| job.subject == "rested").count();
+        assert!((9..=11).contains(&of_rested), "{of_rested}");
     }
 
     #[tokio::test]

@@ -127,6 +127,8 @@ pub trait Broker: Send + Sync + 'static {
         tenant: &TenantName,
         bytes: Bytes,
     ) -> impl Future<Output = Result<Digest, BrokerError>> + Send;
+    /// Outputs above this size, in bytes, must be stored as payloads.
+    fn output_inline_max(&self) -> usize;
     /// The reason for which a job was cancelled, where it was.
     fn cancelled(&self, tenant: &TenantName, id: &JobId) -> Option<String>;
 }

@@ -11,6 +11,9 @@ use lovage_job::name::{Digest, JobId, TenantName};
 use lovage_job::result::JobResult;
 use std::sync::Arc;
 
+/// Outputs above this size go to the object store, whatever a message may carry.
+const OUTPUT_INLINE_MAX: usize = 512 * 1024;
+
 /// The broker behind the pipeline's port.
 #[derive(Debug)]
 pub struct NatsBroker {
@@ -47,6 +50,10 @@ impl Broker for NatsBroker {
 
     async fn store_payload(&self, tenant: &TenantName, bytes: Bytes) -> Result<Digest, BrokerError> {
         self.payloads.put(tenant, &bytes).await
+    }
+
+    fn output_inline_max(&self) -> usize {
+        OUTPUT_INLINE_MAX.min(self.client.max_payload() / 2)
     }
 
     fn cancelled(&self, tenant: &TenantName, id: &JobId) -> Option<String> {

@@ -5,6 +5,7 @@
 //! The rare endings (retries, dead letters, conflicts) each wait for their own confirmation.
 
 use super::api::{PublishReply, WRONG_LAST_SEQUENCE};
+use super::store::Payloads;
 use crate::lease::Lease;
 use crate::ports::{Ending, Finish, Retry, Settlement};
 use async_nats::{Client, HeaderMap, Message};
@@ -13,7 +14,7 @@ use futures::StreamExt;
 use lovage_client::wire;
 use lovage_job::dead::DeadLetter;
 use lovage_job::event::Event;
-use lovage_job::header::Headers;
+use lovage_job::header::{self, Headers};
 use lovage_job::name::TenantName;
 use lovage_job::outcome::OutcomeKind;
 use lovage_job::subject::{self, ScheduleKind, asset};
@@ -27,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 const CONFIRM_WITHIN: Duration = Duration::from_secs(3);
 /// How often the unconfirmed ones are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Room in a message for the headers that are added to it last.
+const MESSAGE_SPARE: usize = 2 * 1024;
 /// The pause before a refused write is tried again.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -34,6 +37,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Settler {
     client: Client,
+    payloads: Payloads,
     inbox: String,
     pending: Mutex<HashMap<u64, Pending>>,
     next: AtomicU64,
@@ -49,9 +53,9 @@ struct Pending {
 
 impl Settler {
     /// A settler on a connection; [`Settler::run`] must run beside it.
-    pub fn new(client: Client) -> Arc<Self> {
+    pub fn new(client: Client, payloads: Payloads) -> Arc<Self> {
         let inbox = client.new_inbox();
-        Arc::new(Self { client, inbox, pending: Mutex::default(), next: AtomicU64::new(0) })
+        Arc::new(Self { client, payloads, inbox, pending: Mutex::default(), next: AtomicU64::new(0) })
     }
 
     /// How many results wait for their confirmation.
@@ -206,11 +210,12 @@ impl Settler {
 
     async fn retry(&self, lease: Lease, tenant: TenantName, retry: Retry) {
         let subject = subject::schedule(&tenant, ScheduleKind::Retry, &retry.id);
-        let mut headers = wire::to_nats(&retry.headers);
+        let (headers, payload) = self.fitting(&tenant, retry.headers, retry.payload).await;
+        let mut headers = wire::to_nats(&headers);
         headers.insert("Nats-Schedule", format!("@at {}", retry.due.to_rfc3339()));
         headers.insert("Nats-Schedule-Target", retry.target.clone());
         headers.insert("Nats-Msg-Id", format!("{}:{}", retry.id, retry.attempt));
-        if self.write(&subject, headers, retry.payload.clone()).await {
+        if self.write(&subject, headers, payload).await {
             tell(&self.client, &tenant, &retry.event).await;
             self.acknowledge(&lease).await;
         }
@@ -222,9 +227,44 @@ impl Settler {
             Some((queue, task)) => subject::dead(tenant, &queue, &task, &dead.id),
             None => subject::dead_undecodable(tenant, &dead.id),
         };
-        let mut headers = wire::to_nats(&dead.to_headers());
+        let mut letter = dead.clone();
+        let size = letter.to_headers().size() + letter.payload.len();
+        if size > self.message_max() {
+            // the original headers name the object, as those of a job with a large payload do
+            let (headers, payload) = self.claim(tenant, letter.headers, letter.payload.into()).await;
+            (letter.headers, letter.payload) = (headers, payload.to_vec());
+        }
+        let mut headers = wire::to_nats(&letter.to_headers());
         headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
-        self.write(&subject, headers, Bytes::from(dead.payload.clone())).await;
+        self.write(&subject, headers, Bytes::from(letter.payload)).await;
+    }
+
+    /// What fits in one message, with room for the headers that are added on the way.
+    fn message_max(&self) -> usize {
+        self.client.max_payload().saturating_sub(MESSAGE_SPARE)
+    }
+
+    /// The headers and payload of a message that may have become too large by its headers.
+    async fn fitting(&self, tenant: &TenantName, headers: Headers, payload: Bytes) -> (Headers, Bytes) {
+        if headers.size() + payload.len() <= self.message_max() {
+            (headers, payload)
+        } else {
+            self.claim(tenant, headers, payload).await
+        }
+    }
+
+    /// Puts a payload into the object store, and its name into the headers.
+    async fn claim(&self, tenant: &TenantName, mut headers: Headers, payload: Bytes) -> (Headers, Bytes) {
+        loop {
+            match self.payloads.put(tenant, &payload).await {
+                Ok(digest) => {
+                    headers.set(header::PAYLOAD, digest.as_str());
+                    return (headers, Bytes::new());
+                }
+                Err(error) => tracing::debug!(error = %error, "a payload was not stored yet"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Publishes and waits for the confirmation, again and again until the broker has the message.

@@ -15,7 +15,7 @@ use lovage_job::subject::asset;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
-/// Chunks of objects: large enough to be few, small enough for one message.
+/// Chunks of objects: large enough to be few, small enough for one message of a server with the usual limit.
 const CHUNK_BYTES: usize = 900_000;
 /// How long payloads and outputs in the object store are kept.
 const PAYLOADS_KEPT: Duration = Duration::from_secs(7 * 86_400);
@@ -105,11 +105,21 @@ impl Catalog {
         value.map(|value| serde_json::from_slice(&value).map_err(|error| fault("catalogue")(&error))).transpose()
     }
 
-    /// Writes a version.
-    pub async fn put_version(&self, tenant: &TenantName, record: &VersionRecord) -> Result<(), BrokerError> {
+    /// Writes a version, unless there is one of that name; returns what is there then.
+    pub async fn create_version(
+        &self,
+        tenant: &TenantName,
+        record: &VersionRecord,
+    ) -> Result<VersionRecord, BrokerError> {
         let key = asset::version_key(tenant, &record.task, &record.version);
         let value = serde_json::to_vec(record).map_err(|error| fault("catalogue")(&error))?;
-        self.bucket.put(key, value.into()).await.map(|_| ()).map_err(|error| fault("catalogue")(&error))
+        match self.bucket.create(key, value.into()).await {
+            Ok(_) => Ok(record.clone()),
+            Err(error) => {
+                let there = self.version(tenant, &record.task, &record.version).await?;
+                there.ok_or_else(|| fault("catalogue")(&error))
+            }
+        }
     }
 
     /// Removes a version's record.
@@ -229,9 +239,10 @@ impl Objects {
         if store.info(digest.hex()).await.is_ok_and(|info| !info.deleted && info.size == bytes.len()) {
             return Ok(());
         }
+        let message_max = self.js.client().max_payload();
         let metadata = ObjectMetadata {
             name: digest.hex().to_owned(),
-            chunk_size: Some(CHUNK_BYTES),
+            chunk_size: Some(CHUNK_BYTES.min(message_max / 4 * 3).max(1)),
             ..ObjectMetadata::default()
         };
         let mut reader = bytes;

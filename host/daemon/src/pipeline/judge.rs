@@ -16,8 +16,6 @@ use lovage_job::unit::UnixMs;
 use lovage_job::verdict::{Verdict, judge as verdict_of};
 use std::time::Duration;
 
-/// Outputs above this size go to the object store.
-const OUTPUT_INLINE_MAX: usize = 512 * 1024;
 /// Results outlive the last possible retry by this much: they are what keeps a job from ending twice.
 const FENCE_SPARE: Duration = Duration::from_secs(3600);
 
@@ -82,7 +80,7 @@ async fn finish<B: Broker, T>(shared: &Shared<B, T>, executed: Executed, keep: D
         Outcome::Completed(output) => (Bytes::from(output.body), Some(output.content_type)),
         _ => (Bytes::new(), None),
     };
-    if body.len() > OUTPUT_INLINE_MAX {
+    if body.len() > shared.broker.output_inline_max() {
         match shared.broker.store_payload(&message.tenant, body).await {
             Ok(digest) => record.payload = Some(digest),
             Err(_) => return release(message),

@@ -5,7 +5,7 @@ use super::ready::{LimitPolicy, ReadyTask};
 use crate::nats::store::{Catalog, Components};
 use crate::ports::BrokerError;
 use lovage_job::name::{Digest, TaskName, TenantName, VersionName};
-use lovage_sandbox::{CompileError, Compiler, Sandbox};
+use lovage_sandbox::{CompileError, Compiler, LoadError, Sandbox};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
@@ -121,10 +121,18 @@ impl Loader {
         }
         let artifact = self.compiler.compile(&record.digest, &component).await.map_err(compile_fault)?;
         let broken = |error: &dyn std::fmt::Display| LoadFault::Broken(error.to_string());
-        let sandboxed = self.sandbox.load(&artifact, &record.export.entry).map_err(|error| broken(&error))?;
+        let sandboxed = self.sandbox.load(&artifact, &record.export.entry).map_err(link_fault)?;
         let ready = ReadyTask::new(&record, sandboxed, &self.policy).map_err(|error| broken(&error))?;
         tracing::info!(tenant = %tenant, task = %task, version = %version, component.digest = %record.digest, "version ready");
         Ok(Arc::new(ready))
+    }
+}
+
+/// A cached artefact that went away or was touched is compiled again for the next job; the rest is the component's.
+fn link_fault(error: LoadError) -> LoadFault {
+    match error {
+        LoadError::Artifact(_) => LoadFault::Passing(BrokerError(error.to_string())),
+        error => LoadFault::Broken(error.to_string()),
     }
 }
 

@@ -195,7 +195,7 @@ pub async fn store(
     for export in &chosen {
         let known = catalog.task(tenant, &export.name).await?;
         let mut known = known.unwrap_or_else(|| TaskRecord::new(export.name.clone()));
-        let entry = next_version(&known, checked, options);
+        let entry = next_version(&known, checked, options, 0);
         known.add(entry)?;
     }
     components.put(tenant, &checked.digest, &checked.inspection.component).await?;
@@ -206,6 +206,9 @@ pub async fn store(
     Ok(pushed)
 }
 
+/// How many numbers are tried for a version without a name, when others push at the same time.
+const NUMBERS_TRIED: u64 = 100;
+
 async fn store_one(
     catalog: &Catalog,
     tenant: &TenantName,
@@ -214,36 +217,8 @@ async fn store_one(
     options: &PushOptions,
 ) -> Result<Pushed, PushError> {
     let task = export.name.clone();
-    let known = catalog.task(tenant, &task).await?.unwrap_or_else(|| TaskRecord::new(task.clone()));
-    let entry = next_version(&known, checked, options);
-    let existing = known.version(&entry.version).is_some_and(|known| known.digest == entry.digest);
-    // a refusal must come before anything is written
-    known.clone().add(entry.clone())?;
-    let attempts = export.attempts_max;
-    let mut retry = options.retry.clone().unwrap_or_default();
-    if let (None, Some(attempts)) = (&options.retry, attempts) {
-        retry.attempts_max = attempts.clamp(1, lovage_job::retry::ATTEMPTS_MAX);
-    }
-    let record = VersionRecord {
-        task: task.clone(),
-        version: entry.version.clone(),
-        digest: checked.digest.clone(),
-        size_bytes: u64::try_from(checked.inspection.component.len()).unwrap_or(u64::MAX),
-        pushed: entry.pushed,
-        export,
-        limits: options.limits.clone(),
-        retry,
-        args: options.args.clone(),
-        env: options.env.clone(),
-        imports: checked.inspection.imports.clone(),
-        result_ttl_seconds: options.result_ttl_seconds,
-    };
-    let record = if existing {
-        catalog.version(tenant, &task, &entry.version).await?.unwrap_or(record)
-    } else {
-        catalog.put_version(tenant, &record).await?;
-        record
-    };
+    let (record, existing) = claim_version(catalog, tenant, checked, &export, options).await?;
+    let entry = VersionEntry { version: record.version.clone(), digest: record.digest.clone(), pushed: record.pushed };
     let alias = options.alias.clone();
     let change = |before: Option<TaskRecord>| -> Result<(TaskRecord, ()), PushError> {
         let mut after = before.unwrap_or_else(|| TaskRecord::new(task.clone()));
@@ -257,17 +232,66 @@ async fn store_one(
     Ok(Pushed { record, alias, existing, adapted: checked.inspection.adapted })
 }
 
-/// The version's name: as given, or that of the same component, or the next number.
-fn next_version(known: &TaskRecord, checked: &Checked, options: &PushOptions) -> VersionEntry {
+/// Takes the version's name by creating its record: of several pushes at once, one gets it. Tells whether the version
+/// was there before.
+async fn claim_version(
+    catalog: &Catalog,
+    tenant: &TenantName,
+    checked: &Checked,
+    export: &Export,
+    options: &PushOptions,
+) -> Result<(VersionRecord, bool), PushError> {
+    let task = &export.name;
+    for skipped in 0..NUMBERS_TRIED {
+        let known = catalog.task(tenant, task).await?.unwrap_or_else(|| TaskRecord::new(task.clone()));
+        let entry = next_version(&known, checked, options, skipped);
+        let listed = known.version(&entry.version).is_some();
+        // a refusal must come before anything is written
+        known.clone().add(entry.clone())?;
+        let there = catalog.create_version(tenant, &record_of(entry, checked, export, options)).await?;
+        if there.digest == checked.digest {
+            return Ok((there, listed));
+        }
+        if options.version.is_some() {
+            let (task, version, digest) = (task.clone(), there.version, there.digest);
+            return Err(CatalogError::VersionTaken { task, version, digest }.into());
+        }
+    }
+    Err(BrokerError(format!("task {task}: no free version number; name one with --version")).into())
+}
+
+fn record_of(entry: VersionEntry, checked: &Checked, export: &Export, options: &PushOptions) -> VersionRecord {
+    let mut retry = options.retry.clone().unwrap_or_default();
+    if let (None, Some(attempts)) = (&options.retry, export.attempts_max) {
+        retry.attempts_max = attempts.clamp(1, lovage_job::retry::ATTEMPTS_MAX);
+    }
+    VersionRecord {
+        task: export.name.clone(),
+        version: entry.version,
+        digest: checked.digest.clone(),
+        size_bytes: u64::try_from(checked.inspection.component.len()).unwrap_or(u64::MAX),
+        pushed: entry.pushed,
+        export: export.clone(),
+        limits: options.limits.clone(),
+        retry,
+        args: options.args.clone(),
+        env: options.env.clone(),
+        imports: checked.inspection.imports.clone(),
+        result_ttl_seconds: options.result_ttl_seconds,
+    }
+}
+
+/// The version's name: as given, or that of the same component, or the next number but `skipped`.
+fn next_version(known: &TaskRecord, checked: &Checked, options: &PushOptions, skipped: u64) -> VersionEntry {
     let same = known.versions.iter().rev().find(|entry| entry.digest == checked.digest);
+    let new = |version| VersionEntry { version, digest: checked.digest.clone(), pushed: now() };
     match (&options.version, same) {
         (None, Some(same)) => same.clone(),
         (None, None) => {
-            let free = (known.pushed_count + 1..).map(VersionName::numbered);
-            let version = free.into_iter().find(|name| known.version(name).is_none());
-            let version = version.unwrap_or_else(|| VersionName::numbered(known.pushed_count + 1));
-            VersionEntry { version, digest: checked.digest.clone(), pushed: now() }
+            let first = known.pushed_count.saturating_add(1).saturating_add(skipped);
+            let free = (first..).map(VersionName::numbered).find(|name| known.version(name).is_none());
+            new(free.unwrap_or_else(|| VersionName::numbered(first)))
         }
-        (Some(version), _) => VersionEntry { version: version.clone(), digest: checked.digest.clone(), pushed: now() },
+        (Some(version), _) => new(version.clone()),
     }
 }

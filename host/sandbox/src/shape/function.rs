@@ -140,7 +140,8 @@ fn body(ty: Option<&PlainType>, value: Option<&Val>, limit: usize) -> Result<(Ve
     }
 }
 
-/// An error of the function's own type: its text or case as the message, all of it as the details.
+/// An error of the function's own type: its text or case as the message, all of it as the details. It is an answer
+/// that the author declared, so it would be the same again: permanent.
 fn failure(ty: &PlainType, value: &Val) -> Failure {
     let details = to_json(ty, value, text::DETAILS_BYTES_MAX).ok();
     let details = details.and_then(|json| serde_json::from_slice(&json).ok());
@@ -157,14 +158,14 @@ fn failure(ty: &PlainType, value: &Val) -> Failure {
         },
         _ => "the task returned an error".to_owned(),
     };
-    Failure { message, details, retry: RetryHint::Retry }
+    Failure { message, details, retry: RetryHint::Never }
 }
 
 fn said(message: &str) -> Failure {
     let details = (message.len() <= text::DETAILS_BYTES_MAX).then(|| serde_json::Value::from(message));
-    Failure { message: text::message(message), details, retry: RetryHint::Retry }
+    Failure { message: text::message(message), details, retry: RetryHint::Never }
 }
 
 fn nameless() -> Failure {
-    Failure { message: "the task returned an error".to_owned(), details: None, retry: RetryHint::Retry }
+    Failure { message: "the task returned an error".to_owned(), details: None, retry: RetryHint::Never }
 }

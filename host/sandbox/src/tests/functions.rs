@@ -141,7 +141,7 @@ async fn an_error_result_fails_the_job() {
     let checked = bench.function(MATH, "checked");
     assert_eq!(text(run(&checked, "5").await), "20");
     let failure =
-        Failure { message: "zero".to_owned(), details: Some(serde_json::json!("zero")), retry: RetryHint::Retry };
+        Failure { message: "zero".to_owned(), details: Some(serde_json::json!("zero")), retry: RetryHint::Never };
     assert_eq!(run(&checked, "0").await.outcome, Outcome::Failed(failure));
 }
 
