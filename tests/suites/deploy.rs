@@ -31,11 +31,10 @@ async fn ten_thousand_jobs_flow_while_a_task_and_a_version_are_pushed() {
     let flow = std::pin::pin!(flow);
     let (ids, other) = tokio::join!(submit_all(&jobs, flow), async {
         under_way(&jobs, 500).await;
-        let other = tokio::task::block_in_place(|| {
+        tokio::task::block_in_place(|| {
             ground.push("default", &numbers(&[("other", 7)]), &[]);
             ground.push("default", &numbers(&[("answer", 2)]), &[]);
         });
-        let () = other;
         pushed.notify_one();
         // The new task runs at once, in the middle of the flow and without a restart.
         jobs.run(NewJob::new("other".parse().unwrap(), "")).await

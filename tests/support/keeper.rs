@@ -28,6 +28,7 @@ struct Run {
 }
 
 impl Run {
+    #[allow(clippy::zombie_processes, reason = "it ends after this process")]
     fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("lovage-run-").tempdir().expect("a temporary folder").keep();
         // The files of what is shared lie below, too, so that one removal is enough.

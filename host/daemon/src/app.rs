@@ -149,6 +149,7 @@ impl Worker {
             intake: intake.clone(),
             leases,
             connections,
+            settler: settler.clone(),
             missing,
             stop: stop_intake.clone(),
             tracker: tracker.clone(),

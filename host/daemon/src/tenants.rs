@@ -4,6 +4,8 @@ use crate::intake::Intake;
 use crate::lease::Leases;
 use crate::nats::control::watch;
 use crate::nats::puller::{Puller, SourceName};
+use crate::nats::settle::Settler;
+use crate::nats::sweep::sweep;
 use crate::nats::topology::{self, TopologyConfig};
 use async_nats::Client;
 use async_nats::jetstream::Context;
@@ -36,6 +38,8 @@ pub struct Tenants {
     pub leases: Arc<Leases>,
     /// Counts how often the connection was made.
     pub connections: signal::Receiver<u64>,
+    /// Buries what cannot be received.
+    pub settler: Arc<Settler>,
     /// Told of missing consumers.
     pub missing: mpsc::Sender<SourceName>,
     /// Ends the pulls.
@@ -76,6 +80,7 @@ impl Tenants {
             watch(&bucket, ">", &all.stop, Some(caught_up), each).await;
         });
         self.tracker.spawn(self.clone().mend(misses));
+        self.tracker.spawn(self.clone().sweep_after_connects());
         let _later_tenants_come_by_themselves = ready.await;
         Ok(())
     }
@@ -123,6 +128,33 @@ impl Tenants {
             missing: self.missing.clone(),
         };
         self.tracker.spawn(puller.run(self.stop.clone()));
+    }
+
+    /// After each connection that was made anew, looks for messages that no worker can receive: they may be why the
+    /// one before ended.
+    async fn sweep_after_connects(self: Arc<Self>) {
+        let mut connections = self.connections.clone();
+        connections.mark_unchanged();
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                changed = connections.changed() => if changed.is_err() { return },
+            }
+            let served: Vec<(TenantName, u64)> = {
+                let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+                served.iter().map(|(tenant, created)| (tenant.clone(), created.load(Ordering::Relaxed))).collect()
+            };
+            for (tenant, created) in served {
+                for (queue, _) in &self.queues {
+                    for lane in Lane::ALL {
+                        let name = SourceName { tenant: tenant.clone(), queue: queue.clone(), lane };
+                        if let Err(error) = sweep(&self.js, &self.settler, &name, created).await {
+                            tracing::debug!(tenant = %tenant, queue = %queue, error = %error, "sweep not finished");
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// Makes consumers again that someone removed, and says so: a worker must not sit silently on a missing queue.

@@ -89,12 +89,17 @@ fn compile(schema: &Value) -> Result<Validator, SchemaError> {
 }
 
 /// Tells a fault with its place. Where several forms are allowed, the form that the payload comes nearest to (the one
-/// whose faults lie deepest) says more than that none of them fits.
+/// that is at least of its type, and whose faults lie deepest) says more than that none of them fits.
 fn tell(fault: &ValidationError<'_>) -> String {
     if let ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } = fault.kind() {
         let depth = |form: &Vec<ValidationError<'_>>| {
-            let deepest = form.iter().map(|fault| fault.instance_path().to_string().matches('/').count()).max();
-            (deepest, std::cmp::Reverse(form.len()))
+            let places = || form.iter().map(|fault| fault.instance_path().to_string().matches('/').count());
+            let here = fault.instance_path().to_string().matches('/').count();
+            let another_type = form
+                .iter()
+                .zip(places())
+                .any(|(fault, place)| place == here && matches!(fault.kind(), ValidationErrorKind::Type { .. }));
+            (!another_type, places().max(), std::cmp::Reverse(form.len()))
         };
         let nearest = context.iter().filter(|form| !form.is_empty()).max_by_key(|form| depth(form));
         if let Some(form) = nearest {
@@ -149,6 +154,9 @@ mod tests {
         let array = json!({"type": "array", "prefixItems": [{"type": "integer"}]});
         let error = check(json!({"anyOf": [object, array]})).check(br#"{"a": -1}"#).unwrap_err().to_string();
         assert!(error.starts_with("/a: -1 is less than"), "{error}");
+        let object = json!({"type": "object", "required": ["b"]});
+        let error = check(json!({"anyOf": [object, {"type": "array"}]})).check(br#"{"a": 1}"#).unwrap_err().to_string();
+        assert!(error.contains("\"b\""), "{error}");
     }
 
     #[test]

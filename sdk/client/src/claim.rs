@@ -5,6 +5,8 @@ use crate::client::{Client, now};
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::object_store::{Config, InfoErrorKind, ObjectInfo, ObjectMetadata, ObjectStore};
 use bytes::Bytes;
+use lovage_job::dead::DeadLetter;
+use lovage_job::header;
 use lovage_job::name::Digest;
 use lovage_job::subject::asset;
 use lovage_job::unit::ByteSize;
@@ -79,11 +81,21 @@ impl Client {
         }
         let meta = ObjectMetadata {
             name: digest.hex().to_owned(),
-            chunk_size: Some(CHUNK_BYTES),
+            chunk_size: Some(CHUNK_BYTES.min(self.nats.max_payload() / 4 * 3).max(1)),
             ..ObjectMetadata::default()
         };
         let stored = store.put(meta, &mut std::io::Cursor::new(payload)).await;
         stored.map(|_| digest).map_err(|error| failed("does not take the payload", error.to_string()))
+    }
+
+    /// The payload of a dead letter: its own, or that of the object which its headers name, because the job was too
+    /// large for a message.
+    pub async fn payload_of(&self, letter: &DeadLetter) -> Result<Vec<u8>, ClaimError> {
+        let digest = letter.headers.get(header::PAYLOAD).and_then(|digest| digest.parse::<Digest>().ok());
+        match digest.filter(|_| letter.payload.is_empty()) {
+            Some(digest) => self.download(&digest).await,
+            None => Ok(letter.payload.clone()),
+        }
     }
 
     /// Reads the object of that digest and verifies it.

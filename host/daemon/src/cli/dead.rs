@@ -5,6 +5,7 @@ mod select;
 
 use super::connection::ConnectionArgs;
 use super::ended::{preview, print_error_body, print_trail};
+use super::exit::OrExit;
 use super::input::write_to;
 use super::output::printable;
 use super::task::when;
@@ -153,7 +154,8 @@ async fn show(client: &Client, id: &JobId, payload: Option<&str>, output: Output
     let stored = client.dead_show(id).await.map_err(failure)?;
     let letter = &stored.letter;
     if let Some(target) = payload {
-        return write_to(target, &letter.payload, output).map(|()| Exit::Done);
+        let whole = client.payload_of(letter).await.or_exit(Exit::Broker)?;
+        return write_to(target, &whole, output).map(|()| Exit::Done);
     }
     if output.json {
         let mut about = as_json(&stored);

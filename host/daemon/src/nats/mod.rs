@@ -8,4 +8,5 @@ pub mod control;
 pub mod puller;
 pub mod settle;
 pub mod store;
+pub mod sweep;
 pub mod topology;

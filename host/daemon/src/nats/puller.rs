@@ -132,7 +132,9 @@ impl Puller {
 
     async fn receive(&self, message: Message, asked: &mut Asked) {
         asked.heard = Instant::now();
-        match message.status {
+        // a publisher can write a status into its headers: what must be acknowledged is a job all the same
+        let job = message.reply.as_ref().is_some_and(|reply| reply.starts_with("$JS.ACK."));
+        match message.status.filter(|_| !job) {
             None => {
                 asked.credit = asked.credit.saturating_sub(1);
                 self.deliver(message).await;

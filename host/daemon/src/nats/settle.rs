@@ -6,6 +6,7 @@
 
 use super::api::{PublishReply, WRONG_LAST_SEQUENCE};
 use super::store::Payloads;
+use super::sweep::Unreadable;
 use crate::lease::Lease;
 use crate::ports::{Ending, Finish, Retry, Settlement};
 use async_nats::{Client, HeaderMap, Message};
@@ -16,8 +17,10 @@ use lovage_job::dead::DeadLetter;
 use lovage_job::event::Event;
 use lovage_job::header::{self, Headers};
 use lovage_job::name::TenantName;
-use lovage_job::outcome::OutcomeKind;
-use lovage_job::subject::{self, ScheduleKind, asset};
+use lovage_job::outcome::{JobError, Meter, OutcomeKind};
+use lovage_job::result::{JobResult, ResultRecord};
+use lovage_job::subject::{self, JobSubject, ScheduleKind, asset};
+use lovage_job::trail::Trail;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +31,8 @@ use tokio_util::sync::CancellationToken;
 const CONFIRM_WITHIN: Duration = Duration::from_secs(3);
 /// How often the unconfirmed ones are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long the result of a message that cannot be received is kept.
+const UNREADABLE_KEPT: Duration = Duration::from_secs(86_400);
 /// Room in a message for the headers that are added to it last.
 const MESSAGE_SPARE: usize = 2 * 1024;
 /// The pause before a refused write is tried again.
@@ -237,6 +242,47 @@ impl Settler {
         let mut headers = wire::to_nats(&letter.to_headers());
         headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
         self.write(&subject, headers, Bytes::from(letter.payload)).await;
+    }
+
+    /// Ends a job whose message cannot even be received: a result for whoever waits, and a dead letter.
+    pub async fn bury_unreadable(&self, tenant: &TenantName, message: &Unreadable) {
+        let subject = JobSubject::parse(&message.subject).ok();
+        let id = subject.as_ref().and_then(|subject| subject.id.clone()).unwrap_or_else(|| message.origin.job_id());
+        let error = JobError::new(OutcomeKind::Undecodable, message.reason.clone());
+        let stored = message.origin.stored;
+        let record = ResultRecord {
+            id: id.clone(),
+            task: subject.as_ref().map(|subject| subject.task.clone()),
+            queue: subject.as_ref().map(|subject| subject.queue.clone()),
+            lane: subject.as_ref().map(|subject| subject.lane),
+            outcome: error.kind,
+            digest: None,
+            version: None,
+            attempt: 0,
+            published: stored,
+            started: stored,
+            finished: stored,
+            meter: Meter::default(),
+            worker: String::new(),
+            tags: Vec::new(),
+            payload: None,
+        };
+        let (trail, content_type, body) = (Trail::default(), None, Vec::new());
+        let result = JobResult { record, error: Some(error.clone()), trail: trail.clone(), content_type, body };
+        let mut headers = wire::to_nats(&result.to_headers());
+        headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
+        headers.insert("Nats-TTL", format!("{}s", UNREADABLE_KEPT.as_secs()));
+        self.write(&asset::result_subject(tenant, &id), headers, Bytes::new()).await;
+        let letter = DeadLetter {
+            id,
+            subject: message.subject.clone(),
+            error,
+            trail,
+            buried: stored,
+            headers: Headers::new(),
+            payload: message.payload.clone(),
+        };
+        self.bury(tenant, &letter).await;
     }
 
     /// What fits in one message, with room for the headers that are added on the way.

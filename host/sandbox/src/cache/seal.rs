@@ -28,22 +28,30 @@ impl fmt::Debug for Seal {
 }
 
 impl Seal {
-    /// Reads the secret of a folder, or makes one.
+    /// Reads the secret of a folder, or makes one. Of several processes that make one at once, all end up with the
+    /// same: it is written aside, whole, and linked into its place, which only the first can do.
     pub(crate) fn of_folder(folder: &Path) -> Result<Self, CacheError> {
         let path = folder.join(SECRET_FILE);
-        let mut new = OpenOptions::new();
-        match new.write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(file) => Self::create(file, &path),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Self::read(&path),
-            Err(error) => Err(CacheError::io("create", &path)(error)),
+        if !path.exists() {
+            Self::create(folder, &path)?;
         }
+        Self::read(&path)
     }
 
-    fn create(mut file: File, path: &Path) -> Result<Self, CacheError> {
+    fn create(folder: &Path, path: &Path) -> Result<(), CacheError> {
         let mut secret = [0; SECRET_BYTES];
         rand::fill(&mut secret);
-        file.write_all(&secret).and_then(|()| file.sync_all()).map_err(CacheError::io("write", path))?;
-        Ok(Self(secret))
+        let aside = folder.join(format!("{SECRET_FILE}.{}.{:016x}", std::process::id(), rand::random::<u64>()));
+        let mut new = OpenOptions::new();
+        let mut file =
+            new.write(true).create_new(true).mode(0o600).open(&aside).map_err(CacheError::io("create", &aside))?;
+        let written = file.write_all(&secret).and_then(|()| file.sync_all()).map_err(CacheError::io("write", &aside));
+        let linked = written.and_then(|()| match std::fs::hard_link(&aside, path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(CacheError::io("link", path)(error)),
+            _ => Ok(()),
+        });
+        let removed = std::fs::remove_file(&aside).map_err(CacheError::io("remove", &aside));
+        linked.and(removed)
     }
 
     fn read(path: &Path) -> Result<Self, CacheError> {
