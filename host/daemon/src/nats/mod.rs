@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod broker;
+mod confirm;
 pub mod control;
 pub mod puller;
 pub mod settle;

@@ -1,0 +1,149 @@
+//! The rare endings: retries and dead letters, each written and confirmed on its own, and again until the broker has
+//! it. Leases are extended meanwhile.
+
+use super::api::{PublishReply, WRONG_LAST_SEQUENCE};
+use super::settle::{CONFIRM_WITHIN, PAUSE, Settler, tell};
+use super::sweep::Unreadable;
+use crate::lease::Lease;
+use crate::ports::Retry;
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use lovage_client::wire;
+use lovage_job::dead::DeadLetter;
+use lovage_job::header::{self, Headers};
+use lovage_job::name::TenantName;
+use lovage_job::outcome::{JobError, Meter, OutcomeKind};
+use lovage_job::result::{JobResult, ResultRecord};
+use lovage_job::subject::{self, JobSubject, ScheduleKind, asset};
+use lovage_job::trail::Trail;
+use std::time::Duration;
+
+/// How long the result of a message that cannot be received is kept.
+const UNREADABLE_KEPT: Duration = Duration::from_secs(86_400);
+/// Room in a message for the headers that are added to it last.
+const MESSAGE_SPARE: usize = 2 * 1024;
+
+impl Settler {
+    /// Schedules the next attempt, then acknowledges this one.
+    pub(super) async fn retry(&self, lease: Lease, tenant: TenantName, retry: Retry) {
+        let subject = subject::schedule(&tenant, ScheduleKind::Retry, &retry.id);
+        let (headers, payload) = self.fitting(&tenant, retry.headers, retry.payload).await;
+        let mut headers = wire::to_nats(&headers);
+        headers.insert("Nats-Schedule", format!("@at {}", retry.due.to_rfc3339()));
+        headers.insert("Nats-Schedule-Target", retry.target.clone());
+        headers.insert("Nats-Msg-Id", format!("{}:{}", retry.id, retry.attempt));
+        if self.write(&subject, headers, payload).await {
+            tell(&self.client, &tenant, &retry.event).await;
+            self.acknowledge(&lease).await;
+        }
+    }
+
+    /// Writes a dead letter unless it is there. True to its word or still trying: the lease is extended meanwhile.
+    pub(super) async fn bury(&self, tenant: &TenantName, dead: &DeadLetter) {
+        let subject = match dead.place() {
+            Some((queue, task)) => subject::dead(tenant, &queue, &task, &dead.id),
+            None => subject::dead_undecodable(tenant, &dead.id),
+        };
+        let mut letter = dead.clone();
+        let size = letter.to_headers().size() + letter.payload.len();
+        if size > self.message_max() {
+            // the original headers name the object, as those of a job with a large payload do
+            let (headers, payload) = self.claim(tenant, letter.headers, letter.payload.into()).await;
+            (letter.headers, letter.payload) = (headers, payload.to_vec());
+        }
+        let mut headers = wire::to_nats(&letter.to_headers());
+        headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
+        self.write(&subject, headers, Bytes::from(letter.payload)).await;
+    }
+
+    /// Ends a job whose message cannot even be received: a result for whoever waits, and a dead letter.
+    pub async fn bury_unreadable(&self, tenant: &TenantName, message: &Unreadable) {
+        let subject = JobSubject::parse(&message.subject).ok();
+        let id = subject.as_ref().and_then(|subject| subject.id.clone()).unwrap_or_else(|| message.origin.job_id());
+        let error = JobError::new(OutcomeKind::Undecodable, message.reason.clone());
+        let stored = message.origin.stored;
+        let record = ResultRecord {
+            id: id.clone(),
+            task: subject.as_ref().map(|subject| subject.task.clone()),
+            queue: subject.as_ref().map(|subject| subject.queue.clone()),
+            lane: subject.as_ref().map(|subject| subject.lane),
+            outcome: error.kind,
+            digest: None,
+            version: None,
+            attempt: 0,
+            published: stored,
+            started: stored,
+            finished: stored,
+            meter: Meter::default(),
+            worker: String::new(),
+            tags: Vec::new(),
+            payload: None,
+        };
+        let (trail, content_type, body) = (Trail::default(), None, Vec::new());
+        let result = JobResult { record, error: Some(error.clone()), trail: trail.clone(), content_type, body };
+        let mut headers = wire::to_nats(&result.to_headers());
+        headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
+        headers.insert("Nats-TTL", format!("{}s", UNREADABLE_KEPT.as_secs()));
+        self.write(&asset::result_subject(tenant, &id), headers, Bytes::new()).await;
+        let letter = DeadLetter {
+            id,
+            subject: message.subject.clone(),
+            error,
+            trail,
+            buried: stored,
+            headers: Headers::new(),
+            payload: message.payload.clone(),
+        };
+        self.bury(tenant, &letter).await;
+    }
+
+    /// What fits in one message, with room for the headers that are added on the way.
+    fn message_max(&self) -> usize {
+        self.client.max_payload().saturating_sub(MESSAGE_SPARE)
+    }
+
+    /// The headers and payload of a message that may have become too large by its headers.
+    async fn fitting(&self, tenant: &TenantName, headers: Headers, payload: Bytes) -> (Headers, Bytes) {
+        if headers.size() + payload.len() <= self.message_max() {
+            (headers, payload)
+        } else {
+            self.claim(tenant, headers, payload).await
+        }
+    }
+
+    /// Puts a payload into the object store, and its name into the headers.
+    async fn claim(&self, tenant: &TenantName, mut headers: Headers, payload: Bytes) -> (Headers, Bytes) {
+        loop {
+            match self.payloads.put(tenant, &payload).await {
+                Ok(digest) => {
+                    headers.set(header::PAYLOAD, digest.as_str());
+                    return (headers, Bytes::new());
+                }
+                Err(error) => tracing::debug!(error = %error, "a payload was not stored yet"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Publishes and waits for the confirmation, again and again until the broker has the message.
+    async fn write(&self, subject: &str, headers: HeaderMap, body: Bytes) -> bool {
+        loop {
+            let request = async_nats::Request::new().headers(headers.clone()).payload(body.clone());
+            let request = request.timeout(Some(CONFIRM_WITHIN));
+            match self.client.send_request(subject.to_owned(), request).await {
+                Ok(reply) => match serde_json::from_slice::<PublishReply>(&reply.payload) {
+                    Ok(PublishReply { error: None, .. }) => return true,
+                    Ok(PublishReply { error: Some(error), .. }) if error.err_code == WRONG_LAST_SEQUENCE => {
+                        return true;
+                    }
+                    Ok(PublishReply { error: Some(error), .. }) => {
+                        tracing::warn!(subject, code = error.err_code, said = error.description, "a write was refused");
+                    }
+                    Err(error) => tracing::warn!(subject, error = %error, "a confirmation cannot be read"),
+                },
+                Err(error) => tracing::debug!(subject, error = %error, "a write was not confirmed"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
