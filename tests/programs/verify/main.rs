@@ -62,10 +62,19 @@ fn verify(steps: &mut Steps, args: impl Iterator<Item = OsString>) -> Result<(),
     test.args(["test", "--no-fail-fast", "--target-dir"]).arg(guests_target());
     steps.run("test the guests natively", test)?;
 
-    let mut test = cargo(root);
-    test.args(["test", "--workspace", "--no-fail-fast"]).args(args);
-    test.env("LOVAGE_NATS_SERVER", &nats.path).env("LOVAGE_BIN", lovage);
-    steps.run("test the workspace", test)
+    let args: Vec<OsString> = args.collect();
+    let tests = |args: &[OsString]| {
+        let mut test = cargo(root);
+        test.args(["test", "--workspace", "--no-fail-fast"]).args(args);
+        test.env("LOVAGE_NATS_SERVER", &nats.path).env("LOVAGE_BIN", &lovage);
+        test
+    };
+    if !args.is_empty() {
+        return steps.run("test the workspace", tests(&args));
+    }
+    // The examples of the documentation first, so that the suites' own summary is the last thing that is printed.
+    steps.run("test the documentation", tests(&["--doc".into()]))?;
+    steps.run("test the workspace", tests(&["--lib", "--bins", "--tests"].map(Into::into)))
 }
 
 fn nats_server(steps: &Steps) -> Result<NatsServer, Stop> {
