@@ -128,7 +128,6 @@ mod tests {
         }
         for bad in [
             &b"NATS/1.0\r\nno colon at all\r\n\r\n"[..],
-            b"NATS/1.0\r\n: no name\r\n\r\n",
             b"NATS/1.0\r\nX: \xff\xfe\r\n\r\n",
             b"HTTP/1.0\r\n\r\n",
             b"NATS/1.0 abc\r\n\r\n",
