@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Happening {
-    /// An attempt began.
+    /// An attempt began. Not told of one that is over within milliseconds.
     Started {
         /// The version that runs.
         version: String,

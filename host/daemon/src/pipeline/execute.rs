@@ -12,6 +12,11 @@ use lovage_job::limits::Limits;
 use lovage_job::unit::UnixMs;
 use lovage_sandbox::{AttemptControl, AttemptEvent, AttemptReport, AttemptRequest, CancelSignal, EventSink, JobInfo};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The start of an attempt that is over sooner is not told: its end tells all there is to know, and a message for each
+/// start would cost the broker more than the job.
+const STARTED_TOLD_AFTER: Duration = Duration::from_millis(20);
 
 /// An attempt that ended.
 pub(super) struct Executed {
@@ -29,8 +34,6 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
     let limits = limits_of(shared, &job, &task);
     let signal = CancelSignal::new();
     let place = shared.running.add(&message.tenant, &job.id, &signal);
-    let what = Happening::Started { version: task.version.to_string() };
-    shared.broker.tell(&message.tenant, &event_of(shared, &job, started, what)).await;
     let request = AttemptRequest {
         job: JobInfo {
             id: job.id.to_string(),
@@ -49,7 +52,17 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
         env: task.env.clone(),
     };
     let control = AttemptControl { cancel: Some(signal), events: Some(sink_of(shared, &message, &job)) };
-    let report = task.sandboxed.run(request, control).await;
+    let sandboxed = task.sandboxed.clone();
+    let mut attempt = std::pin::pin!(sandboxed.run(request, control));
+    let report = tokio::select! {
+        biased;
+        report = &mut attempt => report,
+        () = tokio::time::sleep(STARTED_TOLD_AFTER) => {
+            let what = Happening::Started { version: task.version.to_string() };
+            shared.broker.tell(&message.tenant, &event_of(shared, &job, started, what)).await;
+            attempt.await
+        }
+    };
     Executed { stopped: place.stopped(), job, task, message, report, started }
 }
 

@@ -3,12 +3,17 @@
 
 use super::{Shared, attempt};
 use crate::intake::Intake;
-use crate::ports::{Broker, Tasks};
+use crate::ports::{Broker, Settlement, Tasks};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
+
+/// Settlements that wait to go out; more of them keep their permits.
+const SETTLEMENTS_WAITING: usize = 1024;
+/// Settlements that go out together, at most.
+const SETTLED_TOGETHER: usize = 64;
 
 /// How many guest threads there are, and how much each runs.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +61,8 @@ impl Guests {
 /// Takes permits, then jobs, until the buffer is closed; then waits for the attempts that still run.
 async fn serve<B: Broker, T: Tasks>(intake: &Intake, shared: Arc<Shared<B, T>>, room: usize) {
     let permits = Arc::new(Semaphore::new(room));
+    let (ended, endings) = mpsc::channel(SETTLEMENTS_WAITING);
+    let settling = tokio::task::spawn_local(settle(shared.clone(), endings));
     let shared = Rc::new(shared);
     while let Ok(first) = permits.clone().acquire_owned().await {
         let Some(jobs) = intake.take(1 + permits.available_permits()).await else { break };
@@ -65,13 +72,26 @@ async fn serve<B: Broker, T: Tasks>(intake: &Intake, shared: Arc<Shared<B, T>>, 
                 Some(permit) => Ok(permit),
                 None => permits.clone().try_acquire_owned(),
             };
-            let shared = shared.clone();
+            let (shared, ended) = (shared.clone(), ended.clone());
             tokio::task::spawn_local(async move {
-                attempt(&shared, job).await;
+                let _settled_until_all_attempts_ended = ended.send(attempt(&shared, job).await).await;
                 drop(permit);
             });
         }
     }
     let all = u32::try_from(room).unwrap_or(u32::MAX);
     let _every_attempt_ended = permits.acquire_many(all).await;
+    drop(ended);
+    let _every_settlement_is_under_way = settling.await;
+}
+
+/// Hands settlements to the broker. Those of short attempts come together and so go out together, where one at a time
+/// each would cost a system call here and a wake-up there.
+async fn settle<B: Broker, T: Tasks>(shared: Arc<Shared<B, T>>, mut endings: mpsc::Receiver<Settlement>) {
+    let mut together = Vec::with_capacity(SETTLED_TOGETHER);
+    while endings.recv_many(&mut together, SETTLED_TOGETHER).await > 0 {
+        for settlement in together.drain(..) {
+            shared.broker.settle(settlement).await;
+        }
+    }
 }

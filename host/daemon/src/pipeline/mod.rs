@@ -48,11 +48,10 @@ enum Step<N> {
 }
 
 /// Runs one held message to its settlement.
-async fn attempt<B: Broker, T: Tasks>(shared: &Shared<B, T>, delivery: Delivery) {
-    let settlement = match pass(shared, delivery).await {
+async fn attempt<B: Broker, T: Tasks>(shared: &Shared<B, T>, delivery: Delivery) -> Settlement {
+    match pass(shared, delivery).await {
         Step::Next(settlement) | Step::End(settlement) => settlement,
-    };
-    shared.broker.settle(settlement).await;
+    }
 }
 
 async fn pass<B: Broker, T: Tasks>(shared: &Shared<B, T>, delivery: Delivery) -> Step<Settlement> {
