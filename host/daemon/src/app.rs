@@ -137,7 +137,7 @@ impl Worker {
 
         tracker.spawn(log_end("settler", settler.clone().run(stop_all.clone())));
         tracker.spawn(tell_events(shared.broker.clone(), hears, stop_all.clone()));
-        tracker.spawn(keep_leases(client.clone(), leases.clone(), intake.clone(), stop_all.clone()));
+        tracker.spawn(keep_leases(settler.clone(), leases.clone(), intake.clone(), stop_all.clone()));
         follow_cancels(&js, &cancels, &running, &stop_all, &tracker).await?;
         follow_catalog(&catalog, &live, &stop_all, &tracker).await;
         let (missing, misses) = mpsc::channel::<SourceName>(64);
@@ -165,7 +165,7 @@ impl Worker {
         tracing::info!(running = self.running.count(), "draining");
         self.stop_intake.cancel();
         for job in self.intake.close() {
-            let _lease_runs_out_otherwise = self.client.publish(job.lease.address().to_owned(), "-NAK".into()).await;
+            self.settler.release(&job.lease, None).await;
         }
         let guests = tokio::task::spawn_blocking(move || self.guests.join());
         tokio::pin!(guests);
@@ -224,7 +224,7 @@ async fn tell_events(
 }
 
 /// Extends the leases of what waits and runs here, and gives back what waits too long.
-async fn keep_leases(client: Client, leases: Arc<Leases>, intake: Arc<Intake>, stop: CancellationToken) {
+async fn keep_leases(settler: Arc<Settler>, leases: Arc<Leases>, intake: Arc<Intake>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(LEASES_EVERY);
     loop {
         tokio::select! {
@@ -232,10 +232,10 @@ async fn keep_leases(client: Client, leases: Arc<Leases>, intake: Arc<Intake>, s
             _ = tick.tick() => {}
         }
         for job in intake.stale(BUFFERED_MAX) {
-            let _lease_runs_out_otherwise = client.publish(job.lease.address().to_owned(), "-NAK".into()).await;
+            settler.release(&job.lease, None).await;
         }
         for address in leases.due(EXTEND_AFTER) {
-            let _tried_again_next_time = client.publish(address.to_string(), "+WPI".into()).await;
+            settler.extend(&address).await;
         }
     }
 }

@@ -10,7 +10,9 @@ use lovage_job::decode::Origin;
 use lovage_job::event::Event;
 use lovage_job::header::Headers;
 use lovage_job::name::{Digest, JobId, TaskName, TenantName};
+use lovage_job::outcome::JobError;
 use lovage_job::result::JobResult;
+use lovage_job::trail::Trail;
 use lovage_job::unit::UnixMs;
 use std::future::Future;
 use std::sync::Arc;
@@ -36,6 +38,21 @@ pub struct Delivery {
     pub delivered: u64,
     /// Keeps it from being delivered to anyone else.
     pub lease: Lease,
+}
+
+impl Delivery {
+    /// The dead letter of the job in this message: all that it came with, why it is dead, and what it came to before.
+    pub fn dead_letter(&self, id: JobId, error: JobError, trail: Trail, buried: UnixMs) -> DeadLetter {
+        DeadLetter {
+            id,
+            subject: self.subject.clone(),
+            error,
+            trail,
+            buried,
+            headers: self.headers.clone(),
+            payload: self.payload.to_vec(),
+        }
+    }
 }
 
 /// What happens to a held message, and to its job.

@@ -9,7 +9,7 @@ use super::{Exit, Failure, Output};
 use crate::app::engine;
 use crate::clock::now;
 use crate::config::WorkerFile;
-use crate::registry::push::{PushOptions, check, choose};
+use crate::registry::push::{PushError, check};
 use clap::Args;
 use lovage_job::catalog::{Encoding, Export, Shape};
 use lovage_job::limits::Limits;
@@ -84,10 +84,8 @@ fn what_to_run(args: &RunArgs, exports: &[Export]) -> Result<(Export, Option<Str
         (_, Some(name), input) => match named(name) {
             Some(export) => Ok((export, input.clone())),
             None => {
-                let options = PushOptions { export: Some(name.clone()), ..PushOptions::default() };
-                choose(exports, &options)
-                    .or_exit(Exit::NotFound)
-                    .and_then(|_| Err(Failure::new(Exit::NotFound, format!("the component has no task {name:?}"))))
+                let names: Vec<_> = exports.iter().map(|export| export.name.as_str()).collect();
+                Err(Failure::new(Exit::NotFound, PushError::NoExport { wanted: name.clone(), names: names.join(", ") }))
             }
         },
         (many, None, _) => {

@@ -222,7 +222,13 @@ impl Settler {
         tracing::debug!(address = lease.address(), "acknowledgement not confirmed; the message may come again");
     }
 
-    async fn release(&self, lease: &Lease, delay: Option<Duration>) {
+    /// Tells the broker that the job of a message goes on; an extension that is lost is made up for by the next.
+    pub async fn extend(&self, address: &str) {
+        let _tried_again_next_time = self.client.publish(address.to_owned(), "+WPI".into()).await;
+    }
+
+    /// Puts a message back into its queue, at once or after a delay.
+    pub async fn release(&self, lease: &Lease, delay: Option<Duration>) {
         let word = match delay {
             None => "-NAK".to_owned(),
             Some(delay) => format!("-NAK {{\"delay\":{}}}", delay.as_nanos()),

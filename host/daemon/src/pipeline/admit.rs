@@ -6,7 +6,6 @@ use super::{Shared, Step};
 use crate::clock::now;
 use crate::ports::{Broker, Delivery, Ending, Settlement};
 use bytes::Bytes;
-use lovage_job::dead::DeadLetter;
 use lovage_job::job::Job;
 use lovage_job::name::Digest;
 use lovage_job::outcome::{JobError, OutcomeKind};
@@ -71,15 +70,10 @@ pub(super) fn release(message: Delivery) -> Settlement {
 fn done_already(message: Delivery, result: JobResult) -> Settlement {
     let dead = match (result.record.outcome, result.error) {
         (OutcomeKind::Completed | OutcomeKind::Cancelled, _) | (_, None) => None,
-        (_, Some(error)) => Some(Box::new(DeadLetter {
-            id: result.record.id,
-            subject: message.subject.clone(),
-            error,
-            trail: result.trail,
-            buried: result.record.finished,
-            headers: message.headers.clone(),
-            payload: message.payload.to_vec(),
-        })),
+        (_, Some(error)) => {
+            let record = result.record;
+            Some(Box::new(message.dead_letter(record.id, error, result.trail, record.finished)))
+        }
     };
     Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Settled(dead) }
 }

@@ -4,7 +4,6 @@ use super::{Shared, Step};
 use crate::clock::now;
 use crate::ports::{Delivery, Ending, Finish, Settlement};
 use bytes::Bytes;
-use lovage_job::dead::DeadLetter;
 use lovage_job::event::{Event, Happening};
 use lovage_job::job::Job;
 use lovage_job::name::{JobId, QueueName, TaskName};
@@ -90,15 +89,7 @@ impl End {
     /// The settlement: a result, and a dead letter where the job failed for good.
     pub(super) fn settle<B, T>(self, shared: &Shared<B, T>, message: Delivery, bury: bool) -> Settlement {
         let at = now();
-        let dead = bury.then(|| DeadLetter {
-            id: self.id.clone(),
-            subject: message.subject.clone(),
-            error: self.error.clone(),
-            trail: self.trail.clone(),
-            buried: at,
-            headers: message.headers.clone(),
-            payload: message.payload.to_vec(),
-        });
+        let dead = bury.then(|| message.dead_letter(self.id.clone(), self.error.clone(), self.trail.clone(), at));
         let what = Happening::Finished {
             outcome: self.error.kind,
             message: Some(self.error.message.clone()),

@@ -7,11 +7,10 @@ use super::running::StopReason;
 use crate::clock::now;
 use crate::ports::{Broker, Ending, Finish, Retry, Settlement};
 use bytes::Bytes;
-use lovage_job::dead::DeadLetter;
 use lovage_job::event::Happening;
 use lovage_job::outcome::{Outcome, OutcomeKind};
 use lovage_job::result::{JobResult, ResultRecord};
-use lovage_job::trail::{AttemptRecord, Trail};
+use lovage_job::trail::AttemptRecord;
 use lovage_job::unit::UnixMs;
 use lovage_job::verdict::{Verdict, judge as verdict_of};
 use std::time::Duration;
@@ -87,15 +86,10 @@ async fn finish<B: Broker, T>(shared: &Shared<B, T>, executed: Executed, keep: D
         }
         body = Bytes::new();
     }
-    let dead = error.as_ref().filter(|_| bury).map(|error| DeadLetter {
-        id: job.id.clone(),
-        subject: message.subject.clone(),
-        error: error.clone(),
-        trail: trail.clone(),
-        buried: at,
-        headers: message.headers.clone(),
-        payload: message.payload.to_vec(),
-    });
+    let dead = error
+        .as_ref()
+        .filter(|_| bury)
+        .map(|error| message.dead_letter(job.id.clone(), error.clone(), trail.clone(), at));
     let what = Happening::Finished {
         outcome: record.outcome,
         message: error.as_ref().map(|error| error.message.clone()),
@@ -103,7 +97,6 @@ async fn finish<B: Broker, T>(shared: &Shared<B, T>, executed: Executed, keep: D
         fuel_used: meter.fuel_used,
     };
     let event = event_of(shared, &job, at, what);
-    let trail = if error.is_none() && trail.0.len() <= 1 { Trail::default() } else { trail };
     let result = JobResult { record, error, trail, content_type, body: Vec::new() };
     let finish = Finish { result, body, keep, reply: job.wishes.reply, dead, event };
     Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Finish(Box::new(finish)) }
