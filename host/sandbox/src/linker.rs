@@ -40,6 +40,6 @@ impl job_context::Host for Cell {
     }
 
     fn cancelled(&mut self) -> wasmtime::Result<bool> {
-        Ok(self.cancel.as_ref().is_some_and(|signal| signal.is_asked()))
+        Ok(self.cancel.as_ref().is_some_and(|signal| signal.answer()))
     }
 }

@@ -11,8 +11,9 @@ pub struct CancelSignal(Arc<Switch>);
 
 #[derive(Default)]
 struct Switch {
-    asked: AtomicBool,
-    stopped: OnceLock<String>,
+    reason: OnceLock<String>,
+    told: AtomicBool,
+    stopped: AtomicBool,
     wake: Notify,
 }
 
@@ -22,27 +23,42 @@ impl CancelSignal {
         Self::default()
     }
 
-    /// Asks the guest to stop: its `cancelled` function answers true from now on, nothing else happens.
-    pub fn ask(&self) {
-        self.0.asked.store(true, Ordering::Relaxed);
+    /// Asks the guest to stop: its `cancelled` function answers true from now on. A guest that asked, and so was told,
+    /// ends as cancelled whatever it gives back; one that never asked may complete. The first reason counts.
+    pub fn ask(&self, reason: impl Into<String>) {
+        // A second reason changes nothing: the guest is stopping for the first one already.
+        let _ = self.0.reason.set(reason.into());
     }
 
     /// Stops the guest within milliseconds, also where it sleeps. The first reason counts.
     pub fn stop(&self, reason: impl Into<String>) {
-        self.ask();
-        // A second stop changes nothing: the guest is stopping for the first reason already.
-        let _ = self.0.stopped.set(reason.into());
+        self.ask(reason);
+        self.0.stopped.store(true, Ordering::Release);
         self.0.wake.notify_waiters();
     }
 
-    /// True once the guest was asked to stop.
-    pub fn is_asked(&self) -> bool {
-        self.0.asked.load(Ordering::Relaxed)
+    /// Why the guest is asked to stop, once it is.
+    pub fn reason(&self) -> Option<&str> {
+        self.0.reason.get().map(String::as_str)
     }
 
-    /// Why the guest must stop, once it must.
-    pub fn stopped(&self) -> Option<&str> {
-        self.0.stopped.get().map(String::as_str)
+    /// True once the guest must stop.
+    pub fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::Acquire)
+    }
+
+    /// The guest's question whether it should stop; who is told yes has heard of it.
+    pub(crate) fn answer(&self) -> bool {
+        let asked = self.reason().is_some();
+        if asked {
+            self.0.told.store(true, Ordering::Relaxed);
+        }
+        asked
+    }
+
+    /// True once the guest has heard that it should stop.
+    pub(crate) fn was_told(&self) -> bool {
+        self.0.told.load(Ordering::Relaxed)
     }
 
     /// Waits for [`CancelSignal::stop`].
@@ -51,7 +67,7 @@ impl CancelSignal {
             let mut woken = std::pin::pin!(self.0.wake.notified());
             // Registered before the check, so that a stop in between is not missed.
             woken.as_mut().enable();
-            if self.stopped().is_some() {
+            if self.is_stopped() {
                 return;
             }
             woken.await;
@@ -61,7 +77,7 @@ impl CancelSignal {
 
 impl fmt::Debug for CancelSignal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CancelSignal").field("asked", &self.is_asked()).field("stopped", &self.stopped()).finish()
+        f.debug_struct("CancelSignal").field("reason", &self.reason()).field("stopped", &self.is_stopped()).finish()
     }
 }
 
@@ -75,8 +91,7 @@ mod tests {
         signal.stop("first");
         signal.stop("second");
         signal.wait().await;
-        assert_eq!(signal.stopped(), Some("first"));
-        assert!(signal.is_asked());
+        assert_eq!((signal.reason(), signal.is_stopped()), (Some("first"), true));
     }
 
     #[tokio::test]

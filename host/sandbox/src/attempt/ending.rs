@@ -1,5 +1,6 @@
 //! Reads why a guest stopped: from the engine's error to one outcome.
 
+use crate::attempt::cancel::CancelSignal;
 use crate::attempt::cell::Cell;
 use crate::attempt::journal::clipped;
 use crate::attempt::memory::BudgetShort;
@@ -16,6 +17,8 @@ const PANIC_TAIL_BYTES: usize = 16 << 10;
 const FRAME_BYTES_MAX: usize = 256;
 /// Bytes of an engine's message.
 const MESSAGE_BYTES_MAX: usize = 2048;
+/// The reason of a cancel that gives none.
+const NO_REASON: &str = "the job was cancelled";
 
 /// Why the host stopped the guest at an epoch.
 #[derive(Debug, thiserror::Error)]
@@ -94,8 +97,12 @@ pub(crate) fn out_of_memory(cell: &Cell) -> Outcome {
 
 /// The outcome of an attempt that was stopped.
 pub(crate) fn cancelled(cell: &Cell) -> Outcome {
-    let reason = cell.cancel.as_ref().and_then(|signal| signal.stopped()).unwrap_or("the job was cancelled");
-    Outcome::Cancelled { reason: reason.to_owned() }
+    cell.cancel.as_ref().map_or_else(|| Outcome::Cancelled { reason: NO_REASON.to_owned() }, stopped_for)
+}
+
+/// The outcome of an attempt that was stopped through `signal`.
+pub(crate) fn stopped_for(signal: &CancelSignal) -> Outcome {
+    Outcome::Cancelled { reason: signal.reason().unwrap_or(NO_REASON).to_owned() }
 }
 
 /// The engine does not give this error a public type.

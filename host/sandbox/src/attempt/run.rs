@@ -2,8 +2,9 @@
 //!
 //! Everything of the attempt lives in this call and is gone when it returns. Nothing here retries.
 
+use crate::attempt::cancel::CancelSignal;
 use crate::attempt::cell::Cell;
-use crate::attempt::ending::{Fault, Stop, cancelled, outcome_of, timed_out};
+use crate::attempt::ending::{Fault, Stop, cancelled, outcome_of, stopped_for, timed_out};
 use crate::attempt::journal::Journal;
 use crate::attempt::memory::MemoryLimiter;
 use crate::attempt::pipe::{LogPipe, PayloadPipe, ResultPipe};
@@ -65,12 +66,23 @@ pub(crate) async fn run(
     let cell = cell(room, &request, &control, &journal, result.as_ref());
     let guest = TaskCall { callee, call: Call { request, result } };
     let mut meter = Meter::default();
-    let (Ok(outcome) | Err(outcome)) = guarded(room, cell, &limits, guest, &mut meter).await;
+    let (Ok(mut outcome) | Err(mut outcome)) = guarded(room, cell, &limits, guest, &mut meter).await;
+    if let Some(signal) = control.cancel.as_ref().filter(|signal| signal.was_told()) {
+        outcome = told(outcome, signal);
+    }
     // A sink that panics here loses only itself.
     let told = std::panic::catch_unwind(AssertUnwindSafe(|| journal.finish()));
     let (log, log_truncated) = told.unwrap_or_default();
     meter.wall_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     AttemptReport { outcome, meter, log, log_truncated }
+}
+
+/// A guest that heard of its cancel ends for that reason, also where it ends well: its work is not done.
+fn told(outcome: Outcome, signal: &CancelSignal) -> Outcome {
+    match outcome {
+        Outcome::HostFault { .. } => outcome,
+        _ => stopped_for(signal),
+    }
 }
 
 /// Runs `guest` under `limits` for its answer alone, outside of any job.
@@ -129,7 +141,7 @@ async fn attempt<G: Guest>(
             () = tokio::time::sleep_until(deadline) => return Err(no_slot()),
         },
     };
-    if cancel.as_ref().is_some_and(|signal| signal.stopped().is_some()) {
+    if cancel.as_ref().is_some_and(|signal| signal.is_stopped()) {
         return Err(cancelled(&cell));
     }
     let mut store = Store::new(room.engine(), cell);
@@ -226,7 +238,7 @@ fn limit(store: &mut Store<Cell>, limits: &Limits) {
 /// Looks at a guest that has run since the last tick.
 fn at_epoch(context: StoreContextMut<'_, Cell>) -> wasmtime::Result<UpdateDeadline> {
     let cell = context.data();
-    if cell.cancel.as_ref().is_some_and(|signal| signal.stopped().is_some()) {
+    if cell.cancel.as_ref().is_some_and(|signal| signal.is_stopped()) {
         return Err(Stop::Cancelled.into());
     }
     if Instant::now() >= cell.deadline {

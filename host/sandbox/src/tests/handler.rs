@@ -79,9 +79,24 @@ async fn a_polite_guest_sees_that_it_is_cancelled() {
     let bench = bench();
     let task = bench.load(&guest(), &entry()).unwrap();
     let cancel = CancelSignal::new();
-    cancel.ask();
+    cancel.ask("not wanted");
     let control = AttemptControl { cancel: Some(cancel), events: None };
     let report = task.run(request("wait", Limits::default()), control).await;
+    assert_eq!(
+        report.outcome,
+        Outcome::Cancelled { reason: "not wanted".to_owned() },
+        "it returned, but its work is not done"
+    );
+}
+
+#[tokio::test]
+async fn a_guest_that_never_asks_completes_though_it_was_cancelled() {
+    let bench = bench();
+    let task = bench.load(&guest(), &entry()).unwrap();
+    let cancel = CancelSignal::new();
+    cancel.ask("not wanted");
+    let control = AttemptControl { cancel: Some(cancel), events: None };
+    let report = task.run(request("z", Limits { output: ByteSize::mib(4), ..Limits::default() }), control).await;
     assert_eq!(report.outcome.kind(), OutcomeKind::Completed);
 }
 
