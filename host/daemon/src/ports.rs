@@ -12,6 +12,7 @@ use lovage_job::header::Headers;
 use lovage_job::name::{Digest, JobId, TaskName, TenantName};
 use lovage_job::outcome::JobError;
 use lovage_job::result::JobResult;
+use lovage_job::subject::Lot;
 use lovage_job::trail::Trail;
 use lovage_job::unit::UnixMs;
 use std::future::Future;
@@ -71,8 +72,8 @@ pub struct Settlement {
 pub enum Ending {
     /// The job ended: its result is written, unless it has one already.
     Finish(Box<Finish>),
-    /// The job is tried again later.
-    Retry(Box<Retry>),
+    /// The job goes back, to be delivered later: for another attempt, after a snooze, or when it may run.
+    Later(Box<Later>),
     /// The job is done already; only its dead letter may be missing.
     Settled(Option<Box<DeadLetter>>),
     /// The message goes back to its queue as it is, which costs the job no attempt.
@@ -96,23 +97,50 @@ pub struct Finish {
     pub event: Event,
 }
 
-/// The next attempt of a job.
+/// A job that is put back.
 #[derive(Debug)]
-pub struct Retry {
+pub struct Later {
     /// The job.
     pub id: JobId,
-    /// The attempt that failed.
-    pub attempt: u32,
+    /// How often it was put back before.
+    pub round: u32,
+    /// Where it waits; in the place of the retries where nothing is said.
+    pub lot: Option<Lot>,
     /// Where the broker puts the job when it is due.
     pub target: String,
-    /// When it is due.
+    /// When it is due; one in a lot may be woken sooner.
     pub due: UnixMs,
-    /// The headers of the next attempt.
+    /// The headers that it comes back with.
     pub headers: Headers,
     /// The job's payload.
     pub payload: Bytes,
     /// What watchers are told.
     pub event: Event,
+}
+
+/// What a job holds while an attempt runs, such as a place under a limit. Dropping it gives everything back.
+#[derive(Default)]
+pub struct Holds(Vec<Box<dyn FnOnce() + Send>>);
+
+impl Holds {
+    /// Adds what is to be done when the attempt has ended, whatever became of it.
+    pub fn on_end(&mut self, give_back: impl FnOnce() + Send + 'static) {
+        self.0.push(Box::new(give_back));
+    }
+}
+
+impl Drop for Holds {
+    fn drop(&mut self) {
+        for give_back in self.0.drain(..) {
+            give_back();
+        }
+    }
+}
+
+impl std::fmt::Debug for Holds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Holds").field(&self.0.len()).finish()
+    }
 }
 
 /// The broker does not answer, or not as it should. A retry is useful: the message's lease runs on.
@@ -146,6 +174,13 @@ pub trait Broker: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Digest, BrokerError>> + Send;
     /// Outputs above this size, in bytes, must be stored as payloads.
     fn output_inline_max(&self) -> usize;
+    /// Sends the jobs that have waited longest in a lot, at most `most`, to their queues; returns how many.
+    fn wake(
+        &self,
+        tenant: &TenantName,
+        lot: &Lot,
+        most: usize,
+    ) -> impl Future<Output = Result<usize, BrokerError>> + Send;
     /// The reason for which a job was cancelled, where it was.
     fn cancelled(&self, tenant: &TenantName, id: &JobId) -> Option<String>;
 }

@@ -15,6 +15,8 @@ const TAG_LENGTH_MAX: usize = 100;
 const TAGS_MAX: usize = 16;
 /// The longest reply subject, in bytes.
 const REPLY_LENGTH_MAX: usize = 256;
+/// The longest key, in bytes.
+pub const KEY_LENGTH_MAX: usize = 256;
 /// The most bytes of headers that reach a guest, names and values together.
 const GUEST_HEADERS_MAX: usize = 32 * 1024;
 
@@ -79,6 +81,7 @@ pub fn decode(subject: &str, headers: &Headers, origin: Origin) -> Result<Job, D
         wishes: wishes(headers, published, &subject.tenant)?,
         subject,
         attempt: attempt(headers)?,
+        round: round(headers)?,
         pinned: parsed(headers, header::DIGEST)?,
         trail: headers.get(header::TRAIL).and_then(Trail::from_header).unwrap_or_default(),
         published,
@@ -99,7 +102,7 @@ fn job_id(subject: &JobSubject, headers: &Headers, origin: Origin) -> Result<Job
 
 /// Refuses `Lovage-*` headers that are not known: a misspelt limit that is silently dropped costs someone a night.
 fn check_known(headers: &Headers) -> Result<(), DecodeError> {
-    let known = || header::FROM_PUBLISHERS.into_iter().chain(header::FROM_WORKERS);
+    let known = || header::FROM_PUBLISHERS.into_iter().chain(header::FROM_WORKERS).chain(header::LINEAGE);
     for (name, _) in headers.iter().filter(|(name, _)| header::is_lovages(name)) {
         if !known().any(|known| known.eq_ignore_ascii_case(name)) {
             let lower = name.to_ascii_lowercase();
@@ -126,12 +129,18 @@ fn attempt(headers: &Headers) -> Result<u32, DecodeError> {
     }
 }
 
+fn round(headers: &Headers) -> Result<u32, DecodeError> {
+    let round = number(headers, header::ROUND)?.unwrap_or(0);
+    u32::try_from(round).map_err(|_| bad(header::ROUND, format!("{round} is more than {}", u32::MAX)))
+}
+
 fn wishes(headers: &Headers, published: UnixMs, tenant: &TenantName) -> Result<Wishes, DecodeError> {
     Ok(Wishes {
         version: parsed(headers, header::VERSION)?,
         retries: retries(headers)?,
         backoff: parsed(headers, header::BACKOFF)?,
         timeout: timeout(headers)?,
+        limit_key: limit_key(headers)?,
         expires: expires(headers, published)?,
         tags: tags(headers)?,
         reply: reply(headers, tenant)?,
@@ -159,6 +168,16 @@ fn timeout(headers: &Headers) -> Result<Option<Duration>, DecodeError> {
             Ok(span) => Ok(Some(span)),
             Err(error) => Err(bad(header::TIMEOUT, error)),
         },
+    }
+}
+
+fn limit_key(headers: &Headers) -> Result<Option<String>, DecodeError> {
+    match headers.get(header::LIMIT_KEY) {
+        Some(key) if key.is_empty() || key.len() > KEY_LENGTH_MAX => {
+            let reason = format!("a key of {} bytes is not between 1 and {KEY_LENGTH_MAX}", key.len());
+            Err(bad(header::LIMIT_KEY, reason))
+        }
+        key => Ok(key.map(str::to_owned)),
     }
 }
 

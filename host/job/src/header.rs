@@ -12,6 +12,20 @@ pub const BACKOFF: &str = "Lovage-Backoff";
 pub const TIMEOUT: &str = "Lovage-Timeout";
 /// When the job is no longer worth starting: a time, or a span from when it was published.
 pub const EXPIRES: &str = "Lovage-Expires";
+/// How an attempt must have ended to be tried again: names of outcomes, such as `failed,timed-out`.
+pub const RETRY_ON: &str = "Lovage-Retry-On";
+/// When an attempt is asked to stop, before it is stopped.
+pub const SOFT_TIMEOUT: &str = "Lovage-Soft-Timeout";
+/// What limits per key count by, such as a customer.
+pub const LIMIT_KEY: &str = "Lovage-Limit-Key";
+/// What runs once the job has completed: a task, a job as JSON, or the URL of a webhook.
+pub const ON_SUCCESS: &str = "Lovage-On-Success";
+/// What runs once the job has ended without completing.
+pub const ON_FAILURE: &str = "Lovage-On-Failure";
+/// What runs once the job has become a dead letter.
+pub const ON_DEAD: &str = "Lovage-On-Dead";
+/// The rest of a chain as JSON: the jobs that follow one after another, each with the output of the one before.
+pub const THEN: &str = "Lovage-Then";
 /// A label that the result carries; may occur several times.
 pub const TAG: &str = "Lovage-Tag";
 /// A subject that gets the outcome by core NATS.
@@ -32,6 +46,22 @@ pub const TRAIL: &str = "Lovage-Trail";
 /// When the job was published, in Unix milliseconds; set by workers on retries.
 pub const PUBLISHED: &str = "Lovage-Published";
 
+/// How often the job was put back: for another attempt, by a snooze, or to wait for a limit. Set by workers.
+pub const ROUND: &str = "Lovage-Round";
+/// The rate limits that have a place for the job already; set by workers.
+pub const RESERVED: &str = "Lovage-Reserved";
+
+/// The job that submitted this one.
+pub const PARENT: &str = "Lovage-Parent";
+/// How many jobs led to this one, one by another: parents and callbacks.
+pub const DEPTH: &str = "Lovage-Depth";
+/// The group that the job is a member of, and its place in it: `<group>/<index>`.
+pub const GROUP: &str = "Lovage-Group";
+/// The schedule that the job is a run of.
+pub const SCHEDULE: &str = "Lovage-Schedule";
+/// The tick of the schedule that the job is the run of, in Unix milliseconds.
+pub const SLOT: &str = "Lovage-Slot";
+
 /// How the job ended; on results, dead letters and replies.
 pub const OUTCOME: &str = "Lovage-Outcome";
 /// The error as JSON; on results and dead letters.
@@ -44,9 +74,28 @@ pub const SUBJECT: &str = "Lovage-Subject";
 pub const BURIED: &str = "Lovage-Buried";
 
 /// Every header that a publisher may set.
-pub const FROM_PUBLISHERS: [&str; 9] = [ID, VERSION, RETRIES, BACKOFF, TIMEOUT, EXPIRES, TAG, REPLY, PAYLOAD];
-/// Every header that only workers set on jobs.
-pub const FROM_WORKERS: [&str; 4] = [ATTEMPT, DIGEST, TRAIL, PUBLISHED];
+pub const FROM_PUBLISHERS: [&str; 16] = [
+    ID,
+    VERSION,
+    RETRIES,
+    BACKOFF,
+    RETRY_ON,
+    TIMEOUT,
+    SOFT_TIMEOUT,
+    EXPIRES,
+    LIMIT_KEY,
+    TAG,
+    REPLY,
+    PAYLOAD,
+    ON_SUCCESS,
+    ON_FAILURE,
+    ON_DEAD,
+    THEN,
+];
+/// Every header that only workers set on jobs: the state of a job's attempts.
+pub const FROM_WORKERS: [&str; 6] = [ATTEMPT, DIGEST, TRAIL, PUBLISHED, ROUND, RESERVED];
+/// Where a job comes from; set by whoever submits it for another job, a group or a schedule, and kept by a replay.
+pub const LINEAGE: [&str; 5] = [PARENT, DEPTH, GROUP, SCHEDULE, SLOT];
 
 /// The broker's own headers, which never reach a guest.
 pub fn is_brokers(name: &str) -> bool {

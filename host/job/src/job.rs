@@ -20,6 +20,8 @@ pub struct Job {
     pub wishes: Wishes,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// How often the job was put back so far: for another attempt, by a snooze, or to wait for a limit.
+    pub round: u32,
     /// The component that earlier attempts ran; this one runs it too.
     pub pinned: Option<Digest>,
     /// What earlier attempts came to.
@@ -41,6 +43,8 @@ pub struct Wishes {
     pub backoff: Option<Backoff>,
     /// The longest wall time of an attempt.
     pub timeout: Option<Duration>,
+    /// What limits per key count by.
+    pub limit_key: Option<String>,
     /// When the job is no longer worth starting.
     pub expires: Option<UnixMs>,
     /// Labels.
@@ -67,13 +71,21 @@ impl Job {
     /// The headers of the message that is the next attempt of this job: those it came with, with the state that
     /// the next worker needs.
     pub fn next_attempt(&self, came_with: &Headers, digest: Option<&Digest>, trail: &Trail) -> Headers {
-        let mut headers: Headers = came_with.iter().filter(|(name, _)| !header::is_brokers(name)).collect();
+        let mut headers = self.put_back(came_with);
         headers.set(header::ATTEMPT, self.attempt.saturating_add(1).to_string());
-        headers.set(header::PUBLISHED, self.published.0.to_string());
         headers.set(header::TRAIL, trail.to_header());
+        headers.remove(header::RESERVED);
         if let Some(digest) = digest {
             headers.set(header::DIGEST, digest.as_str());
         }
+        headers
+    }
+
+    /// The headers of the message that is this same attempt later: a snooze, or the wait for a limit.
+    pub fn put_back(&self, came_with: &Headers) -> Headers {
+        let mut headers: Headers = came_with.iter().filter(|(name, _)| !header::is_brokers(name)).collect();
+        headers.set(header::PUBLISHED, self.published.0.to_string());
+        headers.set(header::ROUND, self.round.saturating_add(1).to_string());
         headers
     }
 }

@@ -95,6 +95,13 @@ pub enum Outcome {
         /// What happened, fit for outsiders.
         message: String,
     },
+    /// The task puts its job off: the attempt does not count.
+    Snoozed {
+        /// For so long.
+        delay: Duration,
+        /// Why, for people.
+        message: String,
+    },
 }
 
 /// The name of an outcome on the wire, in metrics and in tables; also of the ends that need no attempt.
@@ -131,11 +138,17 @@ pub enum OutcomeKind {
     UnknownTask,
     /// The message is not a job.
     Undecodable,
+    /// See [`Outcome::Snoozed`]; never the end of a job.
+    Snoozed,
+    /// The job was not run because of what its schedule says of missed and overlapping runs.
+    Skipped,
+    /// Workers died while they ran the job, too often to try again.
+    Quarantined,
 }
 
 impl OutcomeKind {
     /// Every kind, in the order of tables.
-    pub const ALL: [OutcomeKind; 15] = [
+    pub const ALL: [OutcomeKind; 18] = [
         Self::Completed,
         Self::Failed,
         Self::Trapped,
@@ -151,6 +164,9 @@ impl OutcomeKind {
         Self::Expired,
         Self::UnknownTask,
         Self::Undecodable,
+        Self::Snoozed,
+        Self::Skipped,
+        Self::Quarantined,
     ];
 
     /// The name on the wire.
@@ -171,6 +187,9 @@ impl OutcomeKind {
             Self::Expired => "expired",
             Self::UnknownTask => "unknown-task",
             Self::Undecodable => "undecodable",
+            Self::Snoozed => "snoozed",
+            Self::Skipped => "skipped",
+            Self::Quarantined => "quarantined",
         }
     }
 
@@ -202,6 +221,7 @@ impl Outcome {
             Self::BadInput { .. } => OutcomeKind::BadInput,
             Self::BadComponent { .. } => OutcomeKind::BadComponent,
             Self::HostFault { .. } => OutcomeKind::HostFault,
+            Self::Snoozed { .. } => OutcomeKind::Snoozed,
         }
     }
 
@@ -222,9 +242,10 @@ impl Outcome {
             Self::OutputTooLarge { output_bytes } => {
                 format!("the result is larger than {}", crate::unit::ByteSize(*output_bytes))
             }
-            Self::BadInput { message } | Self::BadComponent { message } | Self::HostFault { message } => {
-                message.clone()
-            }
+            Self::BadInput { message }
+            | Self::BadComponent { message }
+            | Self::HostFault { message }
+            | Self::Snoozed { message, .. } => message.clone(),
         };
         let (details, backtrace) = match self {
             Self::Failed(failure) => (failure.details.clone(), Vec::new()),
@@ -312,7 +333,7 @@ mod tests {
         assert_eq!(
             names.join(" "),
             "completed failed trapped out-of-fuel out-of-memory stack-overflow timed-out cancelled output-too-large \
-             bad-input bad-component host-fault expired unknown-task undecodable"
+             bad-input bad-component host-fault expired unknown-task undecodable snoozed skipped quarantined"
         );
         for kind in OutcomeKind::ALL {
             assert_eq!(OutcomeKind::parse(kind.as_str()), Some(kind));

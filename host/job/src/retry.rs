@@ -142,7 +142,10 @@ impl RetryPolicy {
             | OutcomeKind::BadComponent
             | OutcomeKind::Expired
             | OutcomeKind::UnknownTask
-            | OutcomeKind::Undecodable => false,
+            | OutcomeKind::Undecodable
+            | OutcomeKind::Snoozed
+            | OutcomeKind::Skipped
+            | OutcomeKind::Quarantined => false,
         }
     }
 

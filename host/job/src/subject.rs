@@ -120,6 +120,8 @@ pub enum ScheduleKind {
     Retry,
     /// The first attempt of a job that was submitted for later.
     Delay,
+    /// A tick of a schedule.
+    Tick,
 }
 
 impl ScheduleKind {
@@ -128,6 +130,7 @@ impl ScheduleKind {
         match self {
             Self::Retry => "retry",
             Self::Delay => "delay",
+            Self::Tick => "tick",
         }
     }
 }
@@ -135,6 +138,43 @@ impl ScheduleKind {
 /// The subject that holds a job until it is due.
 pub fn schedule(tenant: &TenantName, kind: ScheduleKind, id: &JobId) -> String {
     format!("lovage.{tenant}.sched.{}.{id}", kind.token())
+}
+
+/// Where jobs wait that may not run yet: for a limit, a pause, or another run of their schedule. One token of a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lot(String);
+
+impl Lot {
+    /// The lot of those that wait for `what` of the name `name`, such as `task` and `word-stats`; with a key, of those
+    /// with that key.
+    pub fn new(what: &'static str, name: &str, key: Option<&str>) -> Self {
+        let digest = key.map(|key| crate::name::Digest::of(key.as_bytes()).short().to_owned());
+        Self(match digest {
+            Some(digest) => format!("{what}_{name}_{digest}"),
+            None => format!("{what}_{name}"),
+        })
+    }
+
+    /// The token.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Lot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The subject that holds a job in a lot.
+pub fn waiting(tenant: &TenantName, lot: &Lot, id: &JobId) -> String {
+    format!("lovage.{tenant}.sched.wait.{lot}.{id}")
+}
+
+/// The filter of the jobs in a lot.
+pub fn waiting_filter(tenant: &TenantName, lot: &Lot) -> String {
+    format!("lovage.{tenant}.sched.wait.{lot}.*")
 }
 
 /// The subject of a job's dead letter.

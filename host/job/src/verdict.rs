@@ -11,6 +11,8 @@ pub enum Verdict {
     Finish,
     /// The job is tried again after this span.
     RetryAfter(Duration),
+    /// The job is put off for this span, and the attempt does not count.
+    Snooze(Duration),
     /// The job failed for good: its result is written and it becomes a dead letter.
     Bury,
 }
@@ -23,6 +25,7 @@ pub fn judge(outcome: &Outcome, attempt: u32, policy: &RetryPolicy, roll: f64) -
     let exhausted = attempt >= policy.attempts_max.clamp(1, ATTEMPTS_MAX);
     let hint = match outcome {
         Outcome::Completed(_) | Outcome::Cancelled { .. } => return Verdict::Finish,
+        Outcome::Snoozed { delay, .. } => return Verdict::Snooze((*delay).clamp(DELAY_MIN, RETRY_AFTER_MAX)),
         Outcome::Failed(failure) => failure.retry,
         other if RetryPolicy::retries(other.kind()) => RetryHint::Retry,
         _ => RetryHint::Never,

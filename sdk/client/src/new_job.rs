@@ -56,6 +56,8 @@ pub struct NewJob {
     pub backoff: Option<Backoff>,
     /// The longest wall time of an attempt.
     pub timeout: Option<Duration>,
+    /// What limits per key count by, such as a customer.
+    pub limit_key: Option<String>,
     /// When the job is no longer worth starting.
     pub expires: Option<When>,
     /// When the job is due; at once where nothing is said or the time has passed.
@@ -85,6 +87,7 @@ impl NewJob {
             retries: None,
             backoff: None,
             timeout: None,
+            limit_key: None,
             expires: None,
             due: None,
             tags: Vec::new(),
@@ -159,6 +162,13 @@ impl NewJob {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Counts under this key for limits per key, such as a customer.
+    #[must_use]
+    pub fn limit_key(mut self, key: impl Into<String>) -> Self {
+        self.limit_key = Some(key.into());
         self
     }
 

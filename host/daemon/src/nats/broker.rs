@@ -9,6 +9,7 @@ use bytes::Bytes;
 use lovage_job::event::Event;
 use lovage_job::name::{Digest, JobId, TenantName};
 use lovage_job::result::JobResult;
+use lovage_job::subject::Lot;
 use std::sync::Arc;
 
 /// Outputs above this size go to the object store, whatever a message may carry.
@@ -54,6 +55,10 @@ impl Broker for NatsBroker {
 
     fn output_inline_max(&self) -> usize {
         OUTPUT_INLINE_MAX.min(self.client.max_payload() / 2)
+    }
+
+    async fn wake(&self, tenant: &TenantName, lot: &Lot, most: usize) -> Result<usize, BrokerError> {
+        super::lots::wake(&self.client, tenant, lot, most).await
     }
 
     fn cancelled(&self, tenant: &TenantName, id: &JobId) -> Option<String> {

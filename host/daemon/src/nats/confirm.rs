@@ -5,7 +5,7 @@ use super::api::{PublishReply, WRONG_LAST_SEQUENCE};
 use super::settle::{CONFIRM_WITHIN, PAUSE, Settler, tell};
 use super::sweep::Unreadable;
 use crate::lease::Lease;
-use crate::ports::Retry;
+use crate::ports::Later;
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use lovage_client::wire;
@@ -24,16 +24,19 @@ const UNREADABLE_KEPT: Duration = Duration::from_secs(86_400);
 const MESSAGE_SPARE: usize = 2 * 1024;
 
 impl Settler {
-    /// Schedules the next attempt, then acknowledges this one.
-    pub(super) async fn retry(&self, lease: Lease, tenant: TenantName, retry: Retry) {
-        let subject = subject::schedule(&tenant, ScheduleKind::Retry, &retry.id);
-        let (headers, payload) = self.fitting(&tenant, retry.headers, retry.payload).await;
+    /// Schedules a job for later, then acknowledges its message.
+    pub(super) async fn put_back(&self, lease: Lease, tenant: TenantName, later: Later) {
+        let subject = match &later.lot {
+            None => subject::schedule(&tenant, ScheduleKind::Retry, &later.id),
+            Some(lot) => subject::waiting(&tenant, lot, &later.id),
+        };
+        let (headers, payload) = self.fitting(&tenant, later.headers, later.payload).await;
         let mut headers = wire::to_nats(&headers);
-        headers.insert("Nats-Schedule", format!("@at {}", retry.due.to_rfc3339()));
-        headers.insert("Nats-Schedule-Target", retry.target.clone());
-        headers.insert("Nats-Msg-Id", format!("{}:{}", retry.id, retry.attempt));
+        headers.insert("Nats-Schedule", format!("@at {}", later.due.to_rfc3339()));
+        headers.insert("Nats-Schedule-Target", later.target.clone());
+        headers.insert("Nats-Msg-Id", format!("{}:{}", later.id, later.round));
         if self.write(&subject, headers, payload).await {
-            tell(&self.client, &tenant, &retry.event).await;
+            tell(&self.client, &tenant, &later.event).await;
             self.acknowledge(&lease).await;
         }
     }

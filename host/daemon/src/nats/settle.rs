@@ -77,9 +77,9 @@ impl Settler {
                 self.send(number, subject, message, body).await;
             }
             Ending::Release(delay) => self.release(&lease, delay).await,
-            Ending::Retry(retry) => {
+            Ending::Later(later) => {
                 let settler = self.clone();
-                runtime.spawn(async move { settler.retry(lease, tenant, *retry).await });
+                runtime.spawn(async move { settler.put_back(lease, tenant, *later).await });
             }
             Ending::Settled(dead) => {
                 let settler = self.clone();

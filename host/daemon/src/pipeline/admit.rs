@@ -1,10 +1,14 @@
-//! admit: Decoded -> Admitted. Cancelled and expired jobs end here, and so do jobs that are done already; a payload
-//! that was too large for its message is fetched.
+//! admit: Decoded -> Admitted. Cancelled and expired jobs end here, and so do jobs that are done already; what may not
+//! run yet is put back; a payload that was too large for its message is fetched.
+
+mod hold;
+mod poison;
+mod tick;
 
 use super::decode::{Decoded, End};
 use super::{Shared, Step};
 use crate::clock::now;
-use crate::ports::{Broker, Delivery, Ending, Settlement};
+use crate::ports::{Broker, Delivery, Ending, Holds, Settlement};
 use bytes::Bytes;
 use lovage_job::job::Job;
 use lovage_job::name::Digest;
@@ -20,6 +24,7 @@ pub(super) struct Admitted {
     pub(super) job: Job,
     pub(super) input: Bytes,
     pub(super) message: Delivery,
+    pub(super) holds: Holds,
 }
 
 pub(super) async fn admit<B: Broker, T>(shared: &Shared<B, T>, decoded: Decoded) -> Step<Admitted> {
@@ -32,6 +37,10 @@ pub(super) async fn admit<B: Broker, T>(shared: &Shared<B, T>, decoded: Decoded)
             Err(_) => return Step::End(release(message)),
         }
     }
+    let Decoded { job, message } = match poison::check(shared, Decoded { job, message }).await {
+        Step::Next(decoded) => decoded,
+        Step::End(settlement) => return Step::End(settlement),
+    };
     if let Some(reason) = shared.broker.cancelled(&message.tenant, &job.id) {
         let error = JobError::new(OutcomeKind::Cancelled, reason);
         return Step::End(End::of(&job, error).settle(shared, message, false));
@@ -41,18 +50,32 @@ pub(super) async fn admit<B: Broker, T>(shared: &Shared<B, T>, decoded: Decoded)
             JobError::new(OutcomeKind::Expired, format!("not started before it expired at {}", expires.to_rfc3339()));
         return Step::End(End::of(&job, error).settle(shared, message, true));
     }
+    let decoded = match tick::check(shared, Decoded { job, message }).await {
+        Step::Next(decoded) => decoded,
+        Step::End(settlement) => return Step::End(settlement),
+    };
+    let (Decoded { job, message }, holds) = match hold::check(shared, decoded).await {
+        Step::Next(held) => held,
+        Step::End(settlement) => return Step::End(settlement),
+    };
     match job.wishes.payload.clone() {
         None => {
             let input = message.payload.clone();
-            Step::Next(Admitted { job, input, message })
+            Step::Next(Admitted { job, input, message, holds })
         }
-        Some(digest) => claim(shared, job, message, &digest).await,
+        Some(digest) => claim(shared, job, message, holds, &digest).await,
     }
 }
 
-async fn claim<B: Broker, T>(shared: &Shared<B, T>, job: Job, message: Delivery, digest: &Digest) -> Step<Admitted> {
+async fn claim<B: Broker, T>(
+    shared: &Shared<B, T>,
+    job: Job,
+    message: Delivery,
+    holds: Holds,
+    digest: &Digest,
+) -> Step<Admitted> {
     let fault = match shared.broker.payload(&message.tenant, digest).await {
-        Ok(Some(input)) if Digest::of(&input) == *digest => return Step::Next(Admitted { job, input, message }),
+        Ok(Some(input)) if Digest::of(&input) == *digest => return Step::Next(Admitted { job, input, message, holds }),
         Ok(Some(_)) => format!("the object {digest} does not have that digest"),
         Ok(None) => format!("there is no object {digest}; it may have expired"),
         Err(_) => return Step::End(release(message)),

@@ -29,7 +29,7 @@ pub(super) struct Executed {
 }
 
 pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -> Executed {
-    let Ready { job, task, input, message } = ready;
+    let Ready { job, task, input, message, holds } = ready;
     let started = now();
     let limits = limits_of(shared, &job, &task);
     let signal = CancelSignal::new();
@@ -63,6 +63,7 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
             attempt.await
         }
     };
+    drop(holds);
     Executed { stopped: place.stopped(), job, task, message, report, started }
 }
 

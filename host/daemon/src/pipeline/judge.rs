@@ -5,11 +5,14 @@ use super::admit::release;
 use super::execute::{Executed, event_of};
 use super::running::StopReason;
 use crate::clock::now;
-use crate::ports::{Broker, Ending, Finish, Retry, Settlement};
+use crate::ports::{Broker, Delivery, Ending, Finish, Later, Settlement};
 use bytes::Bytes;
-use lovage_job::event::Happening;
+use lovage_job::event::{Event, Happening};
+use lovage_job::header::Headers;
+use lovage_job::job::Job;
 use lovage_job::outcome::{Outcome, OutcomeKind};
 use lovage_job::result::{JobResult, ResultRecord};
+use lovage_job::subject::Lot;
 use lovage_job::trail::AttemptRecord;
 use lovage_job::unit::UnixMs;
 use lovage_job::verdict::{Verdict, judge as verdict_of};
@@ -28,6 +31,7 @@ pub(super) async fn judge<B: Broker, T>(shared: &Shared<B, T>, executed: Execute
     let keep = executed.task.result_keep.unwrap_or(shared.result_keep).max(policy.horizon() + FENCE_SPARE);
     match verdict {
         Verdict::RetryAfter(delay) => retry(shared, executed, delay),
+        Verdict::Snooze(delay) => snooze(shared, executed, delay),
         Verdict::Finish => finish(shared, executed, keep, false).await,
         Verdict::Bury => finish(shared, executed, keep, true).await,
     }
@@ -53,16 +57,33 @@ fn retry<B, T>(shared: &Shared<B, T>, executed: Executed, delay: Duration) -> Se
     let due = at.after(delay);
     let error = report.outcome.error().map(|error| error.message).unwrap_or_default();
     let what = Happening::Retrying { outcome, message: error, due };
-    let retry = Retry {
-        id: job.id.clone(),
-        attempt: job.attempt,
-        target: job.subject.due(&job.id),
-        due,
-        headers: job.next_attempt(&message.headers, Some(&task.digest), &trail),
-        payload: message.payload,
-        event: event_of(shared, &job, at, what),
-    };
-    Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Retry(Box::new(retry)) }
+    let headers = job.next_attempt(&message.headers, Some(&task.digest), &trail);
+    put_back(message, &job, None, due, headers, event_of(shared, &job, at, what))
+}
+
+/// The attempt does not count: the job comes back as it is.
+fn snooze<B, T>(shared: &Shared<B, T>, executed: Executed, delay: Duration) -> Settlement {
+    let Executed { job, message, report, .. } = executed;
+    let (at, outcome) = (now(), report.outcome.kind());
+    let due = at.after(delay);
+    let reason = report.outcome.error().map(|error| error.message).unwrap_or_default();
+    let event = event_of(shared, &job, at, Happening::Retrying { outcome, message: reason, due });
+    let headers = job.put_back(&message.headers);
+    put_back(message, &job, None, due, headers, event)
+}
+
+/// The settlement of a job that comes back later.
+pub(super) fn put_back(
+    message: Delivery,
+    job: &Job,
+    lot: Option<Lot>,
+    due: UnixMs,
+    headers: Headers,
+    event: Event,
+) -> Settlement {
+    let (id, round, target) = (job.id.clone(), job.round, job.subject.due(&job.id));
+    let later = Later { id, round, lot, target, due, headers, payload: message.payload, event };
+    Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Later(Box::new(later)) }
 }
 
 async fn finish<B: Broker, T>(shared: &Shared<B, T>, executed: Executed, keep: Duration, bury: bool) -> Settlement {

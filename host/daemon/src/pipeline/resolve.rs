@@ -3,7 +3,7 @@
 use super::admit::{Admitted, release};
 use super::decode::End;
 use super::{Shared, Step};
-use crate::ports::{Broker, Delivery, Resolution, Tasks};
+use crate::ports::{Broker, Delivery, Holds, Resolution, Tasks};
 use crate::registry::ready::ReadyTask;
 use bytes::Bytes;
 use lovage_job::job::Job;
@@ -16,15 +16,16 @@ pub(super) struct Ready {
     pub(super) task: Arc<ReadyTask>,
     pub(super) input: Bytes,
     pub(super) message: Delivery,
+    pub(super) holds: Holds,
 }
 
 pub(super) async fn resolve<B: Broker, T: Tasks>(shared: &Shared<B, T>, admitted: Admitted) -> Step<Ready> {
-    let Admitted { job, input, message } = admitted;
+    let Admitted { job, input, message, holds } = admitted;
     let wanted = job.wishes.version.as_ref();
     let found = shared.tasks.resolve(&message.tenant, &job.subject.task, wanted, job.pinned.as_ref(), &job.id).await;
     let error = match found {
         Ok(Resolution::Ready(task)) => match task.input.check(&input) {
-            Ok(()) => return Step::Next(Ready { job, task, input, message }),
+            Ok(()) => return Step::Next(Ready { job, task, input, message, holds }),
             Err(error) => JobError::new(OutcomeKind::BadInput, error.to_string()),
         },
         Ok(Resolution::Unknown(reason)) => JobError::new(OutcomeKind::UnknownTask, reason),
