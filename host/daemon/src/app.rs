@@ -5,17 +5,20 @@ use crate::intake::Intake;
 use crate::lease::Leases;
 use crate::nats::broker::NatsBroker;
 use crate::nats::control::{Cancels, watch};
+use crate::nats::logs::Logs;
 use crate::nats::puller::SourceName;
-use crate::nats::settle::Settler;
+use crate::nats::settle::{RELEASED_TOGETHER, Settler};
 use crate::nats::store::{Catalog, Components, Payloads, Results};
 use crate::nats::topology::{self, EXTEND_AFTER, TopologyConfig};
-use crate::pipeline::{Guests, GuestsConfig, Running, Shared};
+use crate::pipeline::{Guests, GuestsConfig, Heard, Running, Shared};
+use crate::ports::Delivery;
 use crate::registry::live::Live;
 use crate::registry::load::Loader;
 use crate::tenants::Tenants;
 use anyhow::Context as _;
 use async_nats::Client;
 use async_nats::jetstream;
+use futures::StreamExt as _;
 use lovage_job::name::{JobId, QueueName};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -121,6 +124,7 @@ impl Worker {
                 settler: settler.clone(),
                 results: Results::new(client.clone()),
                 payloads,
+                logs: Logs::new(client.clone(), options.file.replicas),
                 cancels: cancels.clone(),
                 runtime: tokio::runtime::Handle::current(),
             }),
@@ -164,9 +168,7 @@ impl Worker {
     pub async fn stop(self, hurry: impl Future<Output = ()>) {
         tracing::info!(running = self.running.count(), "draining");
         self.stop_intake.cancel();
-        for job in self.intake.close() {
-            self.settler.release(&job.lease, None).await;
-        }
+        release_all(&self.settler, self.intake.close()).await;
         let guests = tokio::task::spawn_blocking(move || self.guests.join());
         tokio::pin!(guests);
         let ended = tokio::select! {
@@ -207,20 +209,26 @@ async fn log_end<E: std::fmt::Display>(what: &'static str, task: impl Future<Out
     }
 }
 
-async fn tell_events(
-    broker: Arc<NatsBroker>,
-    mut events: mpsc::Receiver<(lovage_job::name::TenantName, lovage_job::event::Event)>,
-    stop: CancellationToken,
-) {
+async fn tell_events(broker: Arc<NatsBroker>, mut events: mpsc::Receiver<Heard>, stop: CancellationToken) {
     use crate::ports::Broker as _;
     loop {
         let event = tokio::select! {
             () = stop.cancelled() => return,
             event = events.recv() => event,
         };
-        let Some((tenant, event)) = event else { return };
-        broker.tell(&tenant, &event).await;
+        match event {
+            None => return,
+            Some(Heard::Event(tenant, event)) => broker.tell(&tenant, &event).await,
+            // whoever asked may be gone
+            Some(Heard::Flush(flushed)) => drop(flushed.send(())),
+        }
     }
+}
+
+/// Puts jobs back that never began here.
+async fn release_all(settler: &Settler, jobs: Vec<Delivery>) {
+    let release = |job: Delivery| async move { settler.release(&job.lease, None).await };
+    futures::stream::iter(jobs).for_each_concurrent(RELEASED_TOGETHER, release).await;
 }
 
 /// Extends the leases of what waits and runs here, and gives back what waits too long.
@@ -231,9 +239,7 @@ async fn keep_leases(settler: Arc<Settler>, leases: Arc<Leases>, intake: Arc<Int
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        for job in intake.stale(BUFFERED_MAX) {
-            settler.release(&job.lease, None).await;
-        }
+        release_all(&settler, intake.stale(BUFFERED_MAX)).await;
         for address in leases.due(EXTEND_AFTER) {
             settler.extend(&address).await;
         }

@@ -5,10 +5,12 @@
 
 use bytes::Bytes;
 use lovage_job::catalog::VersionRef;
+use lovage_job::crash::CrashRecord;
 use lovage_job::dead::DeadLetter;
 use lovage_job::decode::Origin;
 use lovage_job::event::Event;
 use lovage_job::header::Headers;
+use lovage_job::log::LogPiece;
 use lovage_job::name::{Digest, JobId, TaskName, TenantName};
 use lovage_job::outcome::JobError;
 use lovage_job::result::JobResult;
@@ -181,6 +183,16 @@ pub trait Broker: Send + Sync + 'static {
         lot: &Lot,
         most: usize,
     ) -> impl Future<Output = Result<usize, BrokerError>> + Send;
+    /// Stores a piece of a log; returns once the broker has it, or has refused it for good.
+    fn store_log(&self, tenant: &TenantName, piece: &LogPiece) -> impl Future<Output = Result<(), BrokerError>> + Send;
+    /// This run of this worker; a restart is another.
+    fn instance(&self) -> &str;
+    /// Changes what is noted of the deliveries of a message, and returns it; nothing is written where `change` says no.
+    fn note_crashes(
+        &self,
+        message: &Delivery,
+        change: impl FnMut(&mut CrashRecord) -> bool + Send,
+    ) -> impl Future<Output = Result<CrashRecord, BrokerError>> + Send;
     /// The reason for which a job was cancelled, where it was.
     fn cancelled(&self, tenant: &TenantName, id: &JobId) -> Option<String>;
 }

@@ -124,6 +124,7 @@ impl Tenants {
             name,
             stream_created,
             leases: self.leases.clone(),
+            settler: self.settler.clone(),
             connections: self.connections.clone(),
             missing: self.missing.clone(),
         };

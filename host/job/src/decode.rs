@@ -82,6 +82,7 @@ pub fn decode(subject: &str, headers: &Headers, origin: Origin) -> Result<Job, D
         subject,
         attempt: attempt(headers)?,
         round: round(headers)?,
+        crashes: crashes(headers)?,
         pinned: parsed(headers, header::DIGEST)?,
         trail: headers.get(header::TRAIL).and_then(Trail::from_header).unwrap_or_default(),
         published,
@@ -134,11 +135,17 @@ fn round(headers: &Headers) -> Result<u32, DecodeError> {
     u32::try_from(round).map_err(|_| bad(header::ROUND, format!("{round} is more than {}", u32::MAX)))
 }
 
+fn crashes(headers: &Headers) -> Result<u32, DecodeError> {
+    let crashes = number(headers, header::CRASHES)?.unwrap_or(0);
+    u32::try_from(crashes).map_err(|_| bad(header::CRASHES, format!("{crashes} is more than {}", u32::MAX)))
+}
+
 fn wishes(headers: &Headers, published: UnixMs, tenant: &TenantName) -> Result<Wishes, DecodeError> {
     Ok(Wishes {
         version: parsed(headers, header::VERSION)?,
         retries: retries(headers)?,
         backoff: parsed(headers, header::BACKOFF)?,
+        retry_on: parsed(headers, header::RETRY_ON)?,
         timeout: timeout(headers)?,
         limit_key: limit_key(headers)?,
         expires: expires(headers, published)?,

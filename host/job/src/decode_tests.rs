@@ -33,6 +33,7 @@ fn headers_refine_a_job() {
             ("lovage-version", "canary"),
             ("Lovage-Retries", "2"),
             ("Lovage-Backoff", "fixed:3s"),
+            ("Lovage-Retry-On", "timed-out"),
             ("Lovage-Timeout", "5s"),
             ("Lovage-Expires", "10s"),
             ("Lovage-Tag", "one"),
@@ -52,7 +53,11 @@ fn headers_refine_a_job() {
     assert_eq!(job.wishes.tags, ["one", "two"]);
     assert_eq!(
         job.retry_policy(&RetryPolicy::default()),
-        RetryPolicy { attempts_max: 3, backoff: Backoff::Fixed(Duration::from_secs(3)) }
+        RetryPolicy {
+            attempts_max: 3,
+            backoff: Backoff::Fixed(Duration::from_secs(3)),
+            retry_on: "timed-out".parse().unwrap()
+        }
     );
     assert_eq!(job.headers, headers(&[("Content-Type", "text/plain"), ("X-Own", "mine")]));
 }
@@ -74,7 +79,14 @@ fn absurd_values_are_refused_by_name() {
         ("Lovage-Retries", "4294967296"),
         ("Lovage-Retries", "100"),
         ("Lovage-Retries", "99999999999999999999999"),
+        ("Lovage-Retries", "1e3"),
         ("Lovage-Backoff", "fast"),
+        ("Lovage-Backoff", "exponential:2s..99999999999999999999d"),
+        ("Lovage-Backoff", "fixed:18446744073709551615d"),
+        ("Lovage-Retry-On", ""),
+        ("Lovage-Retry-On", "completed"),
+        ("Lovage-Retry-On", "failed,timeout"),
+        ("Lovage-Crashes", "-1"),
         ("Lovage-Timeout", "0s"),
         ("Lovage-Timeout", "30"),
         ("Lovage-Timeout", "-5s"),
@@ -97,6 +109,22 @@ fn absurd_values_are_refused_by_name() {
     let many: Vec<_> = (0..17).map(|_| ("Lovage-Tag", "x")).collect();
     assert!(refused(&many).contains("Lovage-Tag"));
     assert!(refused(&[("X", &"x".repeat(GUEST_HEADERS_MAX))]).contains("bytes"));
+}
+
+#[test]
+fn an_unknown_outcome_is_refused_with_the_nearest_one() {
+    let error = refused(&[("Lovage-Retry-On", "failed,timeout")]);
+    assert!(error.contains("\"timeout\" is no outcome; did you mean timed-out?"), "{error}");
+}
+
+#[test]
+fn crashes_are_remembered_by_whatever_comes_next() {
+    let mut job = decode(SUBJECT, &Headers::new(), ORIGIN).unwrap();
+    assert_eq!((job.crashes, job.put_back(&Headers::new()).get("Lovage-Crashes")), (0, None));
+    job.crashes = 2;
+    for next in [job.put_back(&Headers::new()), job.next_attempt(&Headers::new(), None, &Trail::default())] {
+        assert_eq!(decode(SUBJECT, &next, ORIGIN).unwrap().crashes, 2);
+    }
 }
 
 #[test]

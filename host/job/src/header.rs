@@ -48,6 +48,8 @@ pub const PUBLISHED: &str = "Lovage-Published";
 
 /// How often the job was put back: for another attempt, by a snooze, or to wait for a limit. Set by workers.
 pub const ROUND: &str = "Lovage-Round";
+/// How many workers died while they ran the job; set by workers.
+pub const CRASHES: &str = "Lovage-Crashes";
 /// The rate limits that have a place for the job already; set by workers.
 pub const RESERVED: &str = "Lovage-Reserved";
 
@@ -93,7 +95,7 @@ pub const FROM_PUBLISHERS: [&str; 16] = [
     THEN,
 ];
 /// Every header that only workers set on jobs: the state of a job's attempts.
-pub const FROM_WORKERS: [&str; 6] = [ATTEMPT, DIGEST, TRAIL, PUBLISHED, ROUND, RESERVED];
+pub const FROM_WORKERS: [&str; 7] = [ATTEMPT, DIGEST, TRAIL, PUBLISHED, ROUND, RESERVED, CRASHES];
 /// Where a job comes from; set by whoever submits it for another job, a group or a schedule, and kept by a replay.
 pub const LINEAGE: [&str; 5] = [PARENT, DEPTH, GROUP, SCHEDULE, SLOT];
 

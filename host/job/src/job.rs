@@ -4,6 +4,7 @@ use crate::catalog::VersionRef;
 use crate::header::{self, Headers};
 use crate::name::{Digest, JobId};
 use crate::retry::{Backoff, RetryPolicy};
+use crate::retry_on::RetryOn;
 use crate::subject::JobSubject;
 use crate::trail::Trail;
 use crate::unit::UnixMs;
@@ -22,6 +23,8 @@ pub struct Job {
     pub attempt: u32,
     /// How often the job was put back so far: for another attempt, by a snooze, or to wait for a limit.
     pub round: u32,
+    /// How many workers died while they ran it so far.
+    pub crashes: u32,
     /// The component that earlier attempts ran; this one runs it too.
     pub pinned: Option<Digest>,
     /// What earlier attempts came to.
@@ -41,6 +44,8 @@ pub struct Wishes {
     pub retries: Option<u32>,
     /// The back-off between attempts.
     pub backoff: Option<Backoff>,
+    /// How an attempt must have ended to be tried again.
+    pub retry_on: Option<RetryOn>,
     /// The longest wall time of an attempt.
     pub timeout: Option<Duration>,
     /// What limits per key count by.
@@ -65,6 +70,7 @@ impl Job {
         RetryPolicy {
             attempts_max: self.wishes.retries.map_or(of_task.attempts_max, |retries| retries.saturating_add(1)),
             backoff: self.wishes.backoff.clone().unwrap_or_else(|| of_task.backoff.clone()),
+            retry_on: self.wishes.retry_on.unwrap_or(of_task.retry_on),
         }
     }
 
@@ -86,6 +92,11 @@ impl Job {
         let mut headers: Headers = came_with.iter().filter(|(name, _)| !header::is_brokers(name)).collect();
         headers.set(header::PUBLISHED, self.published.0.to_string());
         headers.set(header::ROUND, self.round.saturating_add(1).to_string());
+        // the message that knows of the crashes goes away, what it knows goes on
+        headers.remove(header::CRASHES);
+        if self.crashes > 0 {
+            headers.set(header::CRASHES, self.crashes.to_string());
+        }
         headers
     }
 }

@@ -8,16 +8,20 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod catalog;
+pub mod crash;
 pub mod dead;
 pub mod decode;
 pub mod event;
 pub mod header;
 pub mod job;
 pub mod limits;
+pub mod log;
 pub mod name;
 pub mod outcome;
+pub mod preview;
 pub mod result;
 pub mod retry;
+pub mod retry_on;
 pub mod schema;
 pub mod subject;
 pub mod trail;

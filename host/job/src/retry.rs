@@ -1,6 +1,6 @@
 //! When a job that did not complete is tried again.
 
-use crate::outcome::OutcomeKind;
+use crate::retry_on::RetryOn;
 use crate::unit::{UnitError, format_span, parse_span};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -118,37 +118,22 @@ pub struct RetryPolicy {
     pub attempts_max: u32,
     /// How long to wait in between.
     pub backoff: Backoff,
+    /// How an attempt must have ended to be followed by another.
+    #[serde(skip_serializing_if = "is_default")]
+    pub retry_on: RetryOn,
+}
+
+fn is_default(retry_on: &RetryOn) -> bool {
+    *retry_on == RetryOn::default()
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts_max: 5, backoff: Backoff::default() }
+        Self { attempts_max: 5, backoff: Backoff::default(), retry_on: RetryOn::default() }
     }
 }
 
 impl RetryPolicy {
-    /// Whether an attempt that ended this way may be tried again at all. What would end the same way again (fuel,
-    /// memory and stack are deterministic; input and component do not change) is not.
-    pub fn retries(kind: OutcomeKind) -> bool {
-        match kind {
-            OutcomeKind::Failed | OutcomeKind::Trapped | OutcomeKind::TimedOut | OutcomeKind::HostFault => true,
-            OutcomeKind::Completed
-            | OutcomeKind::OutOfFuel
-            | OutcomeKind::OutOfMemory
-            | OutcomeKind::StackOverflow
-            | OutcomeKind::Cancelled
-            | OutcomeKind::OutputTooLarge
-            | OutcomeKind::BadInput
-            | OutcomeKind::BadComponent
-            | OutcomeKind::Expired
-            | OutcomeKind::UnknownTask
-            | OutcomeKind::Undecodable
-            | OutcomeKind::Snoozed
-            | OutcomeKind::Skipped
-            | OutcomeKind::Quarantined => false,
-        }
-    }
-
     /// The longest time from the first attempt to the last, running time aside.
     pub fn horizon(&self) -> Duration {
         (1..self.attempts_max.min(ATTEMPTS_MAX)).map(|attempt| self.backoff.longest(attempt)).sum()
@@ -182,6 +167,13 @@ mod tests {
             bad.parse::<Backoff>().unwrap_err();
         }
         format!("list:{}", vec!["1s"; 101].join(",")).parse::<Backoff>().unwrap_err();
+    }
+
+    #[test]
+    fn a_policy_of_an_older_catalogue_reads_as_before() {
+        let text = r#"{"attempts_max":5,"backoff":"exponential:2s..10m"}"#;
+        assert_eq!(serde_json::from_str::<RetryPolicy>(text).unwrap(), RetryPolicy::default());
+        assert_eq!(serde_json::to_string(&RetryPolicy::default()).unwrap(), text);
     }
 
     proptest! {

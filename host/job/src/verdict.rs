@@ -26,9 +26,10 @@ pub fn judge(outcome: &Outcome, attempt: u32, policy: &RetryPolicy, roll: f64) -
     let hint = match outcome {
         Outcome::Completed(_) | Outcome::Cancelled { .. } => return Verdict::Finish,
         Outcome::Snoozed { delay, .. } => return Verdict::Snooze((*delay).clamp(DELAY_MIN, RETRY_AFTER_MAX)),
+        other if !policy.retry_on.contains(other.kind()) => RetryHint::Never,
+        // of its own failures the task knows more than the policy does
         Outcome::Failed(failure) => failure.retry,
-        other if RetryPolicy::retries(other.kind()) => RetryHint::Retry,
-        _ => RetryHint::Never,
+        _ => RetryHint::Retry,
     };
     match hint {
         RetryHint::Never => Verdict::Bury,
@@ -91,6 +92,19 @@ mod tests {
             assert!(matches!(judge(&outcome, 4, &policy, 0.5), Verdict::RetryAfter(_)), "{outcome:?}");
             assert_eq!(judge(&outcome, 5, &policy, 0.5), Verdict::Bury, "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn a_policy_names_what_is_tried_again() {
+        let policy = |retry_on: &str| RetryPolicy { retry_on: retry_on.parse().unwrap(), ..RetryPolicy::default() };
+        let retried = |outcome: &Outcome, retry_on| judge(outcome, 1, &policy(retry_on), 0.5) != Verdict::Bury;
+        let fuel = Outcome::OutOfFuel { fuel: 1 };
+        assert!(retried(&fuel, "out-of-fuel") && !retried(&fuel, "failed"));
+        for hint in [RetryHint::Retry, RetryHint::After(Duration::from_secs(1))] {
+            assert!(retried(&failed(hint), "failed") && !retried(&failed(hint), "timed-out,trapped"));
+        }
+        assert!(!retried(&failed(RetryHint::Never), "failed"), "a permanent failure is one whatever is asked for");
+        assert!(!retried(&Outcome::Trapped(trap()), "none"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::wire;
 use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_TTL};
 use bytes::Bytes;
-use lovage_job::event::{Event, Happening};
+use lovage_job::event::{Event, Happening, Past};
 use lovage_job::job::Job;
 use lovage_job::name::JobId;
 use lovage_job::outcome::{JobError, Meter, OutcomeKind};
@@ -165,7 +165,8 @@ impl Client {
     async fn tell_end(&self, result: &JobResult, job: Option<&Job>, headers: HeaderMap) {
         let Some(job) = job else { return };
         let message = result.error.as_ref().map(|error| error.message.clone());
-        let what = Happening::Finished { outcome: OutcomeKind::Cancelled, message, wall_us: 0, fuel_used: 0 };
+        let past = Past { published: Some(job.published), ..Past::default() };
+        let what = Happening::Finished { outcome: OutcomeKind::Cancelled, message, wall_us: 0, fuel_used: 0, past };
         let subject = event(&self.tenant, &job.subject.task, &job.id, what.token());
         let event = Event {
             id: job.id.clone(),

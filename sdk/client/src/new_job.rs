@@ -5,6 +5,7 @@ use lovage_job::catalog::VersionRef;
 use lovage_job::header::Headers;
 use lovage_job::name::{JobId, QueueName, TaskName};
 use lovage_job::retry::Backoff;
+use lovage_job::retry_on::RetryOn;
 use lovage_job::subject::Lane;
 use lovage_job::unit::UnixMs;
 use serde::Serialize;
@@ -54,6 +55,8 @@ pub struct NewJob {
     pub retries: Option<u32>,
     /// The back-off between attempts.
     pub backoff: Option<Backoff>,
+    /// How an attempt must have ended to be tried again.
+    pub retry_on: Option<RetryOn>,
     /// The longest wall time of an attempt.
     pub timeout: Option<Duration>,
     /// What limits per key count by, such as a customer.
@@ -86,6 +89,7 @@ impl NewJob {
             version: None,
             retries: None,
             backoff: None,
+            retry_on: None,
             timeout: None,
             limit_key: None,
             expires: None,
@@ -162,6 +166,13 @@ impl NewJob {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Is tried again only after attempts that ended in one of these ways.
+    #[must_use]
+    pub fn retry_on(mut self, outcomes: RetryOn) -> Self {
+        self.retry_on = Some(outcomes);
         self
     }
 

@@ -88,6 +88,7 @@ impl NewJob {
         put(header::VERSION, self.version.as_ref().map(ToString::to_string));
         put(header::RETRIES, self.retries.map(|retries| retries.to_string()));
         put(header::BACKOFF, self.backoff.as_ref().map(ToString::to_string));
+        put(header::RETRY_ON, self.retry_on.map(|outcomes| outcomes.to_string()));
         put(header::TIMEOUT, self.timeout.map(format_span));
         put(header::LIMIT_KEY, self.limit_key.clone());
         put(header::EXPIRES, self.expires_before(now, due)?.map(UnixMs::to_rfc3339));

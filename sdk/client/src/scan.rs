@@ -29,6 +29,17 @@ pub(crate) async fn forward(nats: &async_nats::Client, stream: &str, scan: &Scan
     stretch(nats, stream, &scan.filter, 1, u64::MAX, scan.messages_max).await
 }
 
+/// The messages from a sequence on that the filter takes, oldest first, at most `most`.
+pub(crate) async fn after(
+    nats: &async_nats::Client,
+    stream: &str,
+    filter: &str,
+    sequence: u64,
+    most: usize,
+) -> Result<Vec<Stored>, ReadError> {
+    stretch(nats, stream, filter, sequence, u64::MAX, most).await
+}
+
 /// The newest messages that the filter takes and `wanted` makes something of, at most `limit`, newest first, and
 /// whether there may be more. `below` is the sequence to stay below.
 ///

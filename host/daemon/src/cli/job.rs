@@ -1,5 +1,6 @@
 //! `lovage job`: where jobs are, how they ended, and stopping them.
 
+mod logs;
 mod show;
 
 use super::connection::ConnectionArgs;
@@ -36,6 +37,8 @@ pub enum JobCommand {
     /// List jobs, newest first.
     #[command(visible_alias = "ls")]
     List(ListArgs),
+    /// Print what a job's attempts logged, also while it runs.
+    Logs(logs::LogsArgs),
     /// Cancel jobs; one that runs is stopped.
     Cancel {
         /// The jobs.
@@ -110,6 +113,7 @@ pub(super) async fn main(command: JobCommand, connection: &ConnectionArgs, outpu
     match command {
         JobCommand::Show { id, output: target } => show::main(&client, &id, target.as_deref(), output).await,
         JobCommand::Wait { id, timeout } => await_end(&client, &id, timeout, output).await,
+        JobCommand::Logs(args) => logs::main(&client, &args, output).await,
         JobCommand::List(args) => list(&client, &args, output).await,
         JobCommand::Cancel { ids, reason } => cancel(&client, &ids, &reason, output).await,
     }

@@ -10,6 +10,7 @@ mod ended;
 mod exit;
 mod input;
 mod job;
+mod live;
 mod new;
 mod output;
 mod push;

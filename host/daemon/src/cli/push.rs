@@ -16,6 +16,7 @@ use lovage_job::catalog::Shape;
 use lovage_job::limits::LimitsWish;
 use lovage_job::name::{AliasName, TaskName, VersionName};
 use lovage_job::retry::{ATTEMPTS_MAX, Backoff, RetryPolicy};
+use lovage_job::retry_on::RetryOn;
 use lovage_job::subject::asset;
 use lovage_job::unit::{ByteSize, parse_span};
 use lovage_sandbox::InspectOptions;
@@ -63,6 +64,9 @@ pub struct PushArgs {
     /// The back-off between attempts, such as exponential:2s..10m, fixed:30s or list:1s,1m.
     #[arg(long, value_name = "BACKOFF")]
     backoff: Option<Backoff>,
+    /// How an attempt must have ended to be tried again, such as failed,timed-out,out-of-fuel; or none.
+    #[arg(long, value_name = "OUTCOMES")]
+    retry_on: Option<RetryOn>,
     #[command(flatten)]
     limits: LimitArgs,
     /// The largest component that is accepted.
@@ -142,12 +146,13 @@ fn name_of_file(path: &std::path::Path) -> Option<TaskName> {
 }
 
 fn push_options(args: &PushArgs) -> PushOptions {
-    let retry = match (args.retries, args.backoff.clone()) {
-        (None, None) => None,
-        (retries, backoff) => {
+    let retry = match (args.retries, args.backoff.clone(), args.retry_on) {
+        (None, None, None) => None,
+        (retries, backoff, retry_on) => {
             let defaults = RetryPolicy::default();
             let attempts_max = retries.map_or(defaults.attempts_max, |retries| retries + 1);
-            Some(RetryPolicy { attempts_max, backoff: backoff.unwrap_or(defaults.backoff) })
+            let (backoff, retry_on) = (backoff.unwrap_or(defaults.backoff), retry_on.unwrap_or_default());
+            Some(RetryPolicy { attempts_max, backoff, retry_on })
         }
     };
     PushOptions {

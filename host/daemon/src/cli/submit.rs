@@ -14,6 +14,7 @@ use lovage_client::{Client, NewJob, Place, SubmitError, Submitted, When};
 use lovage_job::catalog::VersionRef;
 use lovage_job::name::{JobId, QueueName, TaskName};
 use lovage_job::retry::{ATTEMPTS_MAX, Backoff};
+use lovage_job::retry_on::RetryOn;
 use lovage_job::subject::{Lane, asset};
 use lovage_job::unit::{UnixMs, parse_span};
 use serde_json::json;
@@ -73,6 +74,9 @@ struct JobArgs {
     /// The back-off between attempts, such as exponential:2s..10m, fixed:30s or list:1s,1m.
     #[arg(long, value_name = "BACKOFF")]
     backoff: Option<Backoff>,
+    /// How an attempt must have ended to be tried again, such as failed,timed-out; or none [default: the task's].
+    #[arg(long, value_name = "OUTCOMES")]
+    retry_on: Option<RetryOn>,
     /// The longest time of an attempt.
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     run_timeout: Option<Duration>,
@@ -130,6 +134,7 @@ impl JobArgs {
         job.version = self.version.clone();
         job.retries = self.retries;
         job.backoff = self.backoff.clone();
+        job.retry_on = self.retry_on;
         job.timeout = self.run_timeout;
         job.expires = self.expires;
         job.due = self.delay.map(When::In).or(self.at.map(When::At));

@@ -180,8 +180,11 @@ async fn show(
         return Err(Failure::new(Exit::NotFound, format!("task {task} has no version {version}")));
     }
     if output.json {
-        let delays = shown.as_ref().map(|shown| delays(&shown.retry));
-        output.value(&serde_json::json!({ "task": record, "version": shown, "retry_delays_longest": delays }))?;
+        let preview = shown.as_ref().map(|shown| shown.retry.preview().collect::<Vec<_>>());
+        let retry_on = shown.as_ref().map(|shown| shown.retry.retry_on);
+        output.value(&serde_json::json!({
+            "task": record, "version": shown, "retry_on": retry_on, "retry_preview": preview
+        }))?;
         return Ok(Exit::Done);
     }
     output.line(&format!("task      {task}"))?;
@@ -214,7 +217,10 @@ fn show_version(shown: &VersionRecord, output: Output) -> Result<Exit, Failure> 
         limits.log
     ))?;
     output.line(&format!("retries   {} attempts, {}", shown.retry.attempts_max, shown.retry.backoff))?;
-    output.line(&format!("delays    at most {}", delays(&shown.retry).join(", ")))?;
+    output.line(&format!("retry on  {}", shown.retry.retry_on))?;
+    for line in preview(&shown.retry) {
+        output.line(&format!("attempt   {line}"))?;
+    }
     if !shown.args.is_empty() {
         output.line(&format!("arguments {}", super::output::printable(&shown.args.join(" "))))?;
     }
@@ -226,11 +232,21 @@ fn show_version(shown: &VersionRecord, output: Output) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
-/// The longest delay before each further attempt.
-fn delays(retry: &RetryPolicy) -> Vec<String> {
-    (1..retry.attempts_max.min(lovage_job::retry::ATTEMPTS_MAX))
-        .map(|attempt| format_span(retry.backoff.longest(attempt)))
-        .collect()
+/// When each further attempt comes, a line each; those that wait as long as each other are told in one.
+fn preview(retry: &RetryPolicy) -> Vec<String> {
+    let lines: Vec<_> = retry.preview().collect();
+    let alike = lines.chunk_by(|a, b| (a.earliest, a.latest) == (b.earliest, b.latest));
+    let told = alike.filter_map(|lines| {
+        let (first, last) = (lines.first()?, lines.last()?);
+        let (earliest, latest) = (format_span(first.earliest), format_span(first.latest));
+        let after = if earliest == latest { latest } else { format!("{earliest}-{latest}") };
+        let (attempts, each) = match lines.len() {
+            1 => (first.attempt.to_string(), ""),
+            _ => (format!("{}-{}", first.attempt, last.attempt), "each "),
+        };
+        Some(format!("{attempts}: {each}after {after}, in all up to {}", format_span(last.in_all)))
+    });
+    told.collect()
 }
 
 async fn promote(
@@ -299,4 +315,31 @@ async fn remove(
         output.line(&format!("{task}: removed {}", names.join(", ")))?;
     }
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_are_told_before_they_happen() {
+        let policy = |attempts_max, backoff: &str| RetryPolicy {
+            attempts_max,
+            backoff: backoff.parse().unwrap(),
+            ..RetryPolicy::default()
+        };
+        assert_eq!(
+            preview(&policy(4, "exponential:2s..5s")),
+            [
+                "2: after 250ms-2s, in all up to 2s",
+                "3: after 250ms-4s, in all up to 6s",
+                "4: after 250ms-5s, in all up to 11s"
+            ]
+        );
+        assert_eq!(
+            preview(&policy(100, "list:1s,1m")),
+            ["2: after 1s, in all up to 1s", "3-100: each after 1m, in all up to 98m1s"]
+        );
+        assert!(preview(&policy(1, "fixed:1s")).is_empty());
+    }
 }

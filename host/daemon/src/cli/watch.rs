@@ -69,17 +69,19 @@ fn told(event: &Event, colours: bool) -> String {
     let at = event.at.to_rfc3339();
     let clock = at.get(11..23).unwrap_or(&at);
     let (colour, text) = match &event.what {
-        Happening::Started { version } => (DIM, format!("version {version} on {}", event.worker)),
+        Happening::Started { version, attempts_max: _ } => (DIM, format!("version {version} on {}", event.worker)),
         Happening::Progress { fraction: Some(fraction), message } => {
             (CYAN, format!("{:.0}% {message}", fraction.clamp(0.0, 1.0) * 100.0))
         }
         Happening::Progress { fraction: None, message } => (CYAN, message.clone()),
         Happening::Log { line } => (PLAIN, line.clone()),
-        Happening::Retrying { outcome, message, due } => {
+        Happening::Retrying { outcome, message, due, past: _ } => {
             let span = due.since(event.at);
             (YELLOW, format!("{outcome}: {message}; again in {}", super::ended::span(span)))
         }
-        Happening::Finished { outcome, message, wall_us, fuel_used } => {
+        Happening::Waiting { lot, message, due: _ } => (YELLOW, format!("{message} ({lot})")),
+        Happening::Released { message } => (YELLOW, message.clone()),
+        Happening::Finished { outcome, message, wall_us, fuel_used, past: _ } => {
             let colour = if *outcome == OutcomeKind::Completed { GREEN } else { RED };
             let wall = Duration::from_micros(*wall_us);
             let message = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
@@ -114,7 +116,7 @@ mod tests {
     fn an_event_is_one_harmless_line() {
         let line = told(&event(Happening::Log { line: "a\r\nb\x1b[31m".into() }), false);
         assert_eq!(line, "00:00:01.000 j add#2 log      a\u{fffd}\u{fffd}b\u{fffd}[31m");
-        let line = told(&event(Happening::Started { version: "1".into() }), true);
+        let line = told(&event(Happening::Started { version: "1".into(), attempts_max: None }), true);
         assert_eq!(line, "00:00:01.000 j add#2 \x1b[2mstarted  version 1 on w\u{fffd}[2J\x1b[0m");
     }
 

@@ -1,12 +1,15 @@
 //! The broker behind the pipeline's port.
 
 use super::control::Cancels;
+use super::logs::Logs;
 use super::settle::{Settler, tell};
 use super::store::{Payloads, Results};
-use crate::ports::{Broker, BrokerError, Settlement};
+use crate::ports::{Broker, BrokerError, Delivery, Settlement};
 use async_nats::Client;
 use bytes::Bytes;
+use lovage_job::crash::CrashRecord;
 use lovage_job::event::Event;
+use lovage_job::log::LogPiece;
 use lovage_job::name::{Digest, JobId, TenantName};
 use lovage_job::result::JobResult;
 use lovage_job::subject::Lot;
@@ -26,6 +29,8 @@ pub struct NatsBroker {
     pub results: Results,
     /// Large payloads and outputs.
     pub payloads: Payloads,
+    /// Logs of attempts.
+    pub logs: Logs,
     /// What was cancelled.
     pub cancels: Arc<Cancels>,
     /// Where the rare endings are confirmed: guests must not wait for them.
@@ -59,6 +64,22 @@ impl Broker for NatsBroker {
 
     async fn wake(&self, tenant: &TenantName, lot: &Lot, most: usize) -> Result<usize, BrokerError> {
         super::lots::wake(&self.client, tenant, lot, most).await
+    }
+
+    async fn store_log(&self, tenant: &TenantName, piece: &LogPiece) -> Result<(), BrokerError> {
+        self.logs.store(tenant, piece).await
+    }
+
+    fn instance(&self) -> &str {
+        self.settler.crashes.instance()
+    }
+
+    async fn note_crashes(
+        &self,
+        message: &Delivery,
+        change: impl FnMut(&mut CrashRecord) -> bool + Send,
+    ) -> Result<CrashRecord, BrokerError> {
+        self.settler.crashes.change(message.lease.address(), change).await
     }
 
     fn cancelled(&self, tenant: &TenantName, id: &JobId) -> Option<String> {

@@ -6,6 +6,8 @@ pub mod api;
 pub mod broker;
 mod confirm;
 pub mod control;
+pub mod crashes;
+pub mod logs;
 pub mod lots;
 pub mod puller;
 pub mod settle;

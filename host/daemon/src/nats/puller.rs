@@ -5,6 +5,7 @@
 //! broker that says nothing for two heartbeats is asked again.
 
 use super::api::{DeliveryInfo, PullRequest};
+use super::settle::{RELEASED_TOGETHER, Settler};
 use crate::intake::SourceHandle;
 use crate::lease::Leases;
 use crate::ports::Delivery;
@@ -54,6 +55,8 @@ pub struct Puller {
     pub source: SourceHandle,
     /// Where leases are kept.
     pub leases: Arc<Leases>,
+    /// Releases what comes too late.
+    pub settler: Arc<Settler>,
     /// Changes whenever the connection was made anew: what was asked before is forgotten.
     pub connections: watch::Receiver<u64>,
     /// Told when the consumer is missing.
@@ -101,11 +104,13 @@ impl Puller {
         }
         // what is on its way already goes back at once instead of when its lease runs out
         let _best_effort = messages.unsubscribe().await;
+        let mut late = Vec::new();
         while let Ok(Some(message)) = tokio::time::timeout(PAUSE, messages.next()).await {
-            if let Some(reply) = message.reply.filter(|_| message.status.is_none()) {
-                let _lease_runs_out_otherwise = self.client.publish(reply, "-NAK".into()).await;
-            }
+            late.extend(message.reply.filter(|_| message.status.is_none()));
         }
+        let settler = &self.settler;
+        let release = |address: async_nats::Subject| async move { settler.release_at(&address, None).await };
+        futures::stream::iter(late).for_each_concurrent(RELEASED_TOGETHER, release).await;
     }
 
     async fn ask(&self, inbox: &str, asked: &mut Asked) {
@@ -185,8 +190,7 @@ impl Puller {
             delivered: info.delivered,
         };
         if let Some(late) = self.source.put(delivery) {
-            let address = late.lease.address().to_owned();
-            let _lease_runs_out_otherwise = self.client.publish(address, "-NAK".into()).await;
+            self.settler.release(&late.lease, None).await;
         }
     }
 }

@@ -5,6 +5,7 @@
 //! The rare endings (retries, dead letters, conflicts) each wait for their own confirmation; see `confirm`.
 
 use super::api::{PublishReply, WRONG_LAST_SEQUENCE};
+use super::crashes::Crashes;
 use super::store::Payloads;
 use crate::lease::Lease;
 use crate::ports::{Ending, Finish, Settlement};
@@ -27,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 pub(super) const CONFIRM_WITHIN: Duration = Duration::from_secs(3);
 /// How often the unconfirmed ones are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Releases that are noted and sent at once, at most.
+pub const RELEASED_TOGETHER: usize = 64;
 /// The pause before a refused write is tried again.
 pub(super) const PAUSE: Duration = Duration::from_millis(250);
 
@@ -35,9 +38,12 @@ pub(super) const PAUSE: Duration = Duration::from_millis(250);
 pub struct Settler {
     pub(super) client: Client,
     pub(super) payloads: Payloads,
+    pub(super) crashes: Crashes,
     inbox: String,
     pending: Mutex<HashMap<u64, Pending>>,
     next: AtomicU64,
+    /// Has a clone for each ending that is settled on a task of its own.
+    apart: Arc<()>,
 }
 
 #[derive(Debug)]
@@ -52,12 +58,14 @@ impl Settler {
     /// A settler on a connection; [`Settler::run`] must run beside it.
     pub fn new(client: Client, payloads: Payloads) -> Arc<Self> {
         let inbox = client.new_inbox();
-        Arc::new(Self { client, payloads, inbox, pending: Mutex::default(), next: AtomicU64::new(0) })
+        let crashes = Crashes::new(client.clone());
+        let (pending, next, apart) = (Mutex::default(), AtomicU64::new(0), Arc::default());
+        Arc::new(Self { client, payloads, crashes, inbox, pending, next, apart })
     }
 
-    /// How many results wait for their confirmation.
+    /// How many endings are under way: results that wait for their confirmation, and what is settled apart.
     pub fn pending(&self) -> usize {
-        self.lock().len()
+        self.lock().len() + Arc::strong_count(&self.apart) - 1
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Pending>> {
@@ -76,18 +84,28 @@ impl Settler {
                 self.lock().insert(number, Pending { lease, tenant, finish, sent: Instant::now() });
                 self.send(number, subject, message, body).await;
             }
-            Ending::Release(delay) => self.release(&lease, delay).await,
+            Ending::Release(delay) => {
+                let (settler, apart) = (self.clone(), self.apart.clone());
+                runtime.spawn(async move {
+                    settler.release(&lease, delay).await;
+                    drop(apart);
+                });
+            }
             Ending::Later(later) => {
-                let settler = self.clone();
-                runtime.spawn(async move { settler.put_back(lease, tenant, *later).await });
+                let (settler, apart) = (self.clone(), self.apart.clone());
+                runtime.spawn(async move {
+                    settler.put_back(lease, tenant, *later).await;
+                    drop(apart);
+                });
             }
             Ending::Settled(dead) => {
-                let settler = self.clone();
+                let (settler, apart) = (self.clone(), self.apart.clone());
                 runtime.spawn(async move {
                     if let Some(dead) = dead {
                         settler.bury(&tenant, &dead).await;
                     }
                     settler.acknowledge(&lease).await;
+                    drop(apart);
                 });
             }
         }
@@ -208,6 +226,7 @@ impl Settler {
     /// Acknowledges without waiting: the result is stored, so a second delivery finds it.
     async fn acknowledge_soon(&self, lease: &Lease) {
         let _second_delivery_finds_the_result = self.client.publish(lease.address().to_owned(), "+ACK".into()).await;
+        self.crashes.forget(lease.address()).await;
     }
 
     /// Acknowledges and waits for the broker's word.
@@ -215,7 +234,7 @@ impl Settler {
         for _ in 0..3 {
             let request = async_nats::Request::new().payload("+ACK".into()).timeout(Some(CONFIRM_WITHIN));
             match self.client.send_request(lease.address().to_owned(), request).await {
-                Ok(reply) if reply.status.is_none() => return,
+                Ok(reply) if reply.status.is_none() => return self.crashes.forget(lease.address()).await,
                 Ok(_) | Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
@@ -229,11 +248,17 @@ impl Settler {
 
     /// Puts a message back into its queue, at once or after a delay.
     pub async fn release(&self, lease: &Lease, delay: Option<Duration>) {
+        self.release_at(lease.address(), delay).await;
+    }
+
+    /// As [`Self::release`], of a message that is acknowledged at `address`. That it is released is noted first.
+    pub(super) async fn release_at(&self, address: &str, delay: Option<Duration>) {
+        self.crashes.before_release(address).await;
         let word = match delay {
             None => "-NAK".to_owned(),
             Some(delay) => format!("-NAK {{\"delay\":{}}}", delay.as_nanos()),
         };
-        let _lease_runs_out_otherwise = self.client.publish(lease.address().to_owned(), word.into()).await;
+        let _lease_runs_out_otherwise = self.client.publish(address.to_owned(), word.into()).await;
     }
 }
 

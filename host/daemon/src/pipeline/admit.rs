@@ -14,6 +14,7 @@ use lovage_job::job::Job;
 use lovage_job::name::Digest;
 use lovage_job::outcome::{JobError, OutcomeKind};
 use lovage_job::result::JobResult;
+use lovage_job::unit::{UnixMs, format_span};
 use std::time::Duration;
 
 /// How long a message rests in its queue when the broker failed in the middle of its job.
@@ -46,8 +47,7 @@ pub(super) async fn admit<B: Broker, T>(shared: &Shared<B, T>, decoded: Decoded)
         return Step::End(End::of(&job, error).settle(shared, message, false));
     }
     if let Some(expires) = job.wishes.expires.filter(|expires| *expires <= now()) {
-        let error =
-            JobError::new(OutcomeKind::Expired, format!("not started before it expired at {}", expires.to_rfc3339()));
+        let error = JobError::new(OutcomeKind::Expired, expired(&job, expires, now()));
         return Step::End(End::of(&job, error).settle(shared, message, true));
     }
     let decoded = match tick::check(shared, Decoded { job, message }).await {
@@ -65,6 +65,17 @@ pub(super) async fn admit<B: Broker, T>(shared: &Shared<B, T>, decoded: Decoded)
         }
         Some(digest) => claim(shared, job, message, holds, &digest).await,
     }
+}
+
+/// Names both times: a job that came late is told from one that was published too late.
+fn expired(job: &Job, expires: UnixMs, now: UnixMs) -> String {
+    let what = if job.attempt > 1 { format!("attempt {} was not", job.attempt) } else { "not".to_owned() };
+    let late = format_span(Duration::from_millis(now.0.saturating_sub(expires.0)));
+    format!(
+        "{what} started before it expired at {}: its turn came at {}, {late} late",
+        expires.to_rfc3339(),
+        now.to_rfc3339()
+    )
 }
 
 async fn claim<B: Broker, T>(

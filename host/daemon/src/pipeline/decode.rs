@@ -4,7 +4,7 @@ use super::{Shared, Step};
 use crate::clock::now;
 use crate::ports::{Delivery, Ending, Finish, Settlement};
 use bytes::Bytes;
-use lovage_job::event::{Event, Happening};
+use lovage_job::event::{Event, Happening, Past};
 use lovage_job::job::Job;
 use lovage_job::name::{JobId, QueueName, TaskName};
 use lovage_job::outcome::{JobError, Meter, OutcomeKind};
@@ -95,6 +95,7 @@ impl End {
             message: Some(self.error.message.clone()),
             wall_us: 0,
             fuel_used: 0,
+            past: Past { published: Some(self.published), ..Past::default() },
         };
         let event = Event {
             id: self.id.clone(),

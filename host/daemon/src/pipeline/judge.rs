@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::admit::release;
-use super::execute::{Executed, event_of};
+use super::execute::{Executed, event_of, past_of};
 use super::running::StopReason;
 use crate::clock::now;
 use crate::ports::{Broker, Delivery, Ending, Finish, Later, Settlement};
@@ -23,7 +23,9 @@ const FENCE_SPARE: Duration = Duration::from_secs(3600);
 
 pub(super) async fn judge<B: Broker, T>(shared: &Shared<B, T>, executed: Executed) -> Settlement {
     if executed.stopped == Some(StopReason::Shutdown) && executed.report.outcome.kind() == OutcomeKind::Cancelled {
-        let Executed { message, .. } = executed;
+        let Executed { job, message, .. } = executed;
+        let what = Happening::Released { message: "the worker stops; the attempt does not count".to_owned() };
+        shared.broker.tell(&message.tenant, &event_of(shared, &job, now(), what)).await;
         return Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Release(None) };
     }
     let policy = executed.job.retry_policy(&executed.task.retry);
@@ -52,22 +54,24 @@ fn record_of<B, T>(shared: &Shared<B, T>, executed: &Executed) -> AttemptRecord 
 fn retry<B, T>(shared: &Shared<B, T>, executed: Executed, delay: Duration) -> Settlement {
     let mut trail = executed.job.trail.clone();
     trail.add(record_of(shared, &executed));
+    let past = past_of(&executed);
     let Executed { job, task, message, report, .. } = executed;
     let (at, outcome) = (now(), report.outcome.kind());
     let due = at.after(delay);
     let error = report.outcome.error().map(|error| error.message).unwrap_or_default();
-    let what = Happening::Retrying { outcome, message: error, due };
+    let what = Happening::Retrying { outcome, message: error, due, past };
     let headers = job.next_attempt(&message.headers, Some(&task.digest), &trail);
     put_back(message, &job, None, due, headers, event_of(shared, &job, at, what))
 }
 
 /// The attempt does not count: the job comes back as it is.
 fn snooze<B, T>(shared: &Shared<B, T>, executed: Executed, delay: Duration) -> Settlement {
+    let past = past_of(&executed);
     let Executed { job, message, report, .. } = executed;
     let (at, outcome) = (now(), report.outcome.kind());
     let due = at.after(delay);
     let reason = report.outcome.error().map(|error| error.message).unwrap_or_default();
-    let event = event_of(shared, &job, at, Happening::Retrying { outcome, message: reason, due });
+    let event = event_of(shared, &job, at, Happening::Retrying { outcome, message: reason, due, past });
     let headers = job.put_back(&message.headers);
     put_back(message, &job, None, due, headers, event)
 }
@@ -94,6 +98,7 @@ async fn finish<B: Broker, T>(shared: &Shared<B, T>, executed: Executed, keep: D
     }
     let at = now();
     let mut record = result_record(shared, &executed, at);
+    let past = past_of(&executed);
     let Executed { job, message, report, .. } = executed;
     let meter = report.meter;
     let (mut body, content_type) = match report.outcome {
@@ -116,6 +121,7 @@ async fn finish<B: Broker, T>(shared: &Shared<B, T>, executed: Executed, keep: D
         message: error.as_ref().map(|error| error.message.clone()),
         wall_us: meter.wall_us,
         fuel_used: meter.fuel_used,
+        past,
     };
     let event = event_of(shared, &job, at, what);
     let result = JobResult { record, error, trail, content_type, body: Vec::new() };

@@ -14,9 +14,11 @@ mod guests;
 mod judge;
 mod resolve;
 mod running;
+mod telling;
 
 pub use guests::{Guests, GuestsConfig};
 pub use running::{Running, StopReason};
+pub use telling::Heard;
 
 use crate::ports::{Broker, Delivery, Settlement, Tasks};
 use std::sync::Arc;
@@ -36,7 +38,7 @@ pub struct Shared<B, T> {
     /// The operator's ceiling.
     pub ceiling: lovage_job::limits::Limits,
     /// Where events of guests go, to be told to watchers; bounded, and lost where full.
-    pub heard: tokio::sync::mpsc::Sender<(lovage_job::name::TenantName, lovage_job::event::Event)>,
+    pub heard: tokio::sync::mpsc::Sender<Heard>,
     /// How long results are kept where the task does not say.
     pub result_keep: Duration,
 }
@@ -67,6 +69,9 @@ async fn pass<B: Broker, T: Tasks>(shared: &Shared<B, T>, delivery: Delivery) ->
         Step::Next(ready) => ready,
         Step::End(settlement) => return Step::End(settlement),
     };
-    let executed = execute::execute(shared, ready).await;
+    let executed = match execute::execute(shared, ready).await {
+        Step::Next(executed) => executed,
+        Step::End(settlement) => return Step::End(settlement),
+    };
     Step::Next(judge::judge(shared, executed).await)
 }

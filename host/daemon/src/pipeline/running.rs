@@ -66,6 +66,11 @@ impl Running {
         attempts.len()
     }
 
+    /// Whether an attempt of a job runs here.
+    pub(super) fn has(&self, tenant: &TenantName, id: &JobId) -> bool {
+        self.lock().values().any(|entry| entry.tenant == *tenant && entry.id == *id)
+    }
+
     /// How many attempts run.
     pub fn count(&self) -> usize {
         self.lock().len()
