@@ -17,6 +17,7 @@
 //! | `flood` | `{"to": "stdout" \| "stderr" \| "log", "lines"?}` | writes lines of 70 bytes without end |
 //! | `progress-flood` | reports or none | reports progress without end |
 //! | `speak` | text | says it once to stdout, stderr, log and progress; gives it back |
+//! | `narrate` | `{"lines", "pause_ms"?, "succeed_on"?}` | logs numbered lines with progress; fails before that attempt |
 //! | `levels` | none | one line to each level of the log |
 //! | `flaky` | `{"succeed_on"}` | fails retryably before that attempt; gives back the attempt |
 //! | `retry-later` | `{"delay_ms", "succeed_on"?}` | asks for a retry after a delay |

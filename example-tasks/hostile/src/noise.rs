@@ -1,8 +1,9 @@
 //! Tasks that say too much.
 
 use std::io::{Write, stderr, stdout};
+use std::time::Duration;
 
-use lovage_task::{Level, log, payload, progress, task};
+use lovage_task::{Job, Level, TaskError, log, payload, progress, task};
 
 const LINE: &str = "the quick brown fox jumps over the lazy dog, again and again and again";
 
@@ -59,6 +60,30 @@ fn speak(text: String) -> String {
 fn levels() {
     for level in [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error] {
         log(level, format!("a line at level {level}"));
+    }
+}
+
+#[payload]
+struct Story {
+    lines: u64,
+    /// The pause after each line.
+    #[serde(default)]
+    pause_ms: u64,
+    /// The first attempt that succeeds, counting from 1; the first one where absent.
+    succeed_on: Option<u32>,
+}
+
+/// Logs numbered lines, each with progress and a pause after it, and fails retryably until the given attempt.
+#[task]
+fn narrate(job: &Job, story: Story) -> Result<u64, TaskError> {
+    for line in 1..=story.lines {
+        log(Level::Info, format!("line {line} of attempt {}", job.attempt));
+        progress(line as f64 / story.lines as f64, format!("told {line}"));
+        std::thread::sleep(Duration::from_millis(story.pause_ms));
+    }
+    match story.succeed_on {
+        Some(attempt) if job.attempt < attempt => Err(TaskError::retry("nobody listened")),
+        _ => Ok(story.lines),
     }
 }
 

@@ -12,6 +12,7 @@ use lovage_job::catalog::{AliasTargets, CatalogError, TaskRecord, VersionRecord}
 use lovage_job::name::{AliasName, TaskName, TenantName, VersionName};
 use lovage_job::retry::RetryPolicy;
 use lovage_job::unit::{UnixMs, format_span};
+use std::time::Duration;
 
 /// See and steer tasks, their versions and aliases.
 #[derive(Debug, Subcommand)]
@@ -238,15 +239,20 @@ fn preview(retry: &RetryPolicy) -> Vec<String> {
     let alike = lines.chunk_by(|a, b| (a.earliest, a.latest) == (b.earliest, b.latest));
     let told = alike.filter_map(|lines| {
         let (first, last) = (lines.first()?, lines.last()?);
-        let (earliest, latest) = (format_span(first.earliest), format_span(first.latest));
+        let (earliest, latest) = (wait_of(first.earliest), wait_of(first.latest));
         let after = if earliest == latest { latest } else { format!("{earliest}-{latest}") };
         let (attempts, each) = match lines.len() {
             1 => (first.attempt.to_string(), ""),
             _ => (format!("{}-{}", first.attempt, last.attempt), "each "),
         };
-        Some(format!("{attempts}: {each}after {after}, in all up to {}", format_span(last.in_all)))
+        Some(format!("{attempts}: {each}after {after}, in all up to {}", wait_of(last.in_all)))
     });
     told.collect()
+}
+
+/// A wait for people: exact while it is short.
+fn wait_of(wait: Duration) -> String {
+    if wait < Duration::from_secs(60) { format_span(wait) } else { super::ended::span(wait) }
 }
 
 async fn promote(
@@ -338,7 +344,7 @@ mod tests {
         );
         assert_eq!(
             preview(&policy(100, "list:1s,1m")),
-            ["2: after 1s, in all up to 1s", "3-100: each after 1m, in all up to 98m1s"]
+            ["2: after 1s, in all up to 1s", "3-100: each after 1m0s, in all up to 1h38m"]
         );
         assert!(preview(&policy(1, "fixed:1s")).is_empty());
     }
