@@ -121,7 +121,7 @@ async fn absurd_header_is_named_in_the_dead_letter() {
 async fn unknown_lovage_header_is_refused_with_the_nearest_name() {
     let seat = Stage::seat().await;
     for (name, nearest) in [
-        ("Lovage-Retry", "Lovage-Retries"),
+        ("Lovage-Retrie", "Lovage-Retries"),
         ("Lovage-Time-Out", "Lovage-Timeout"),
         ("lovage-tags", "Lovage-Tag"),
         ("LOVAGE-EXPIRE", "Lovage-Expires"),

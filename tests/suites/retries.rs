@@ -6,23 +6,25 @@ use lovage_job::{outcome::OutcomeKind, retry_on::RetryOn, unit::UnixMs};
 use lovage_tests::{Stage, guest};
 use serde_json::json;
 
+/// Task, payload, further headers, how it ends, and after how many attempts.
+type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)], OutcomeKind, u32);
+
 #[tokio::test]
 async fn publisher_names_the_outcomes_that_are_tried_again() {
+    const LEAN: (&str, &str) = ("Lovage-Version", "lean");
+    const SHORT: (&str, &str) = ("Lovage-Timeout", "300ms");
     let seat = Stage::seat().await;
     let soon = ("Lovage-Backoff", "fixed:250ms");
-    let lean = ("Lovage-Version", "lean");
-    let short = ("Lovage-Timeout", "300ms");
-    // task, payload, further headers, how it ends, and after how many attempts
-    let cases: [(&str, &str, &[(&str, &str)], OutcomeKind, u32); 9] = [
+    let cases: [Case; 9] = [
         ("flaky", r#"{"succeed_on":2}"#, &[("Lovage-Retry-On", "failed")], OutcomeKind::Completed, 2),
         ("flaky", r#"{"succeed_on":2}"#, &[("Lovage-Retry-On", "timed-out")], OutcomeKind::Failed, 1),
         ("flaky", r#"{"succeed_on":2}"#, &[("Lovage-Retry-On", "none")], OutcomeKind::Failed, 1),
         ("flaky", r#"{"succeed_on":2}"#, &[("Lovage-Retry-On", "default")], OutcomeKind::Completed, 2),
         ("permanent", "null", &[("Lovage-Retry-On", "failed")], OutcomeKind::Failed, 1),
-        ("spin", "null", &[lean, ("Lovage-Retry-On", "out-of-fuel")], OutcomeKind::OutOfFuel, 2),
-        ("spin", "null", &[lean], OutcomeKind::OutOfFuel, 1),
-        ("sleepy", "20000", &[short, ("Lovage-Retry-On", "failed, timed-out")], OutcomeKind::TimedOut, 2),
-        ("sleepy", "20000", &[short, ("Lovage-Retry-On", "failed")], OutcomeKind::TimedOut, 1),
+        ("spin", "null", &[LEAN, ("Lovage-Retry-On", "out-of-fuel")], OutcomeKind::OutOfFuel, 2),
+        ("spin", "null", &[LEAN], OutcomeKind::OutOfFuel, 1),
+        ("sleepy", "20000", &[SHORT, ("Lovage-Retry-On", "failed, timed-out")], OutcomeKind::TimedOut, 2),
+        ("sleepy", "20000", &[SHORT, ("Lovage-Retry-On", "failed")], OutcomeKind::TimedOut, 1),
     ];
     let run = stream::iter(cases).for_each_concurrent(None, |(task, payload, more, outcome, attempts)| {
         let (seat, headers) = (&seat, [&[soon, ("Lovage-Retries", "1")], more].concat());

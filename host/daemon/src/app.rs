@@ -168,7 +168,9 @@ impl Worker {
     pub async fn stop(self, hurry: impl Future<Output = ()>) {
         tracing::info!(running = self.running.count(), "draining");
         self.stop_intake.cancel();
-        release_all(&self.settler, self.intake.close()).await;
+        let waiting = release_all(self.settler.clone(), self.intake.close());
+        // a broker that does not answer gives them out again when their leases run out
+        let _best_effort = tokio::time::timeout(FLUSH_WITHIN, waiting).await;
         let guests = tokio::task::spawn_blocking(move || self.guests.join());
         tokio::pin!(guests);
         let ended = tokio::select! {
@@ -226,7 +228,8 @@ async fn tell_events(broker: Arc<NatsBroker>, mut events: mpsc::Receiver<Heard>,
 }
 
 /// Puts jobs back that never began here.
-async fn release_all(settler: &Settler, jobs: Vec<Delivery>) {
+async fn release_all(settler: Arc<Settler>, jobs: Vec<Delivery>) {
+    let settler = &settler;
     let release = |job: Delivery| async move { settler.release(&job.lease, None).await };
     futures::stream::iter(jobs).for_each_concurrent(RELEASED_TOGETHER, release).await;
 }
@@ -239,7 +242,11 @@ async fn keep_leases(settler: Arc<Settler>, leases: Arc<Leases>, intake: Arc<Int
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        release_all(&settler, intake.stale(BUFFERED_MAX)).await;
+        let stale = intake.stale(BUFFERED_MAX);
+        if !stale.is_empty() {
+            // apart, so that no lease waits for it; ends by itself, since each answer of the broker is waited for in time
+            tokio::spawn(release_all(settler.clone(), stale));
+        }
         for address in leases.due(EXTEND_AFTER) {
             settler.extend(&address).await;
         }

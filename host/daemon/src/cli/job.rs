@@ -125,12 +125,14 @@ async fn await_end(client: &Client, id: &JobId, timeout: Option<Duration>, outpu
         false => None,
     };
     // a job that nobody knows would be waited for in vain
-    match client.find(id).await.or_exit(Exit::Broker)? {
+    let place = match client.find(id).await.or_exit(Exit::Broker)? {
         JobState::Unknown => return Err(unknown(id, client)),
         JobState::Done(result) => return ended::print(&result, output),
-        JobState::Queued { .. } | JobState::Delayed { .. } | JobState::WaitingRetry { .. } => {}
-    }
-    let result = wait::until_end(client, id, timeout, events).await?;
+        JobState::Queued { .. } => "queued or running".to_owned(),
+        JobState::Delayed { due } => format!("delayed until {}", when(due)),
+        JobState::WaitingRetry { due, attempt } => format!("attempt {attempt} comes at {}", when(due)),
+    };
+    let result = wait::until_end(client, (id, &place), timeout, events).await?;
     ended::print(&result, output)
 }
 

@@ -26,11 +26,12 @@ struct Shown {
 }
 
 impl LiveLine {
-    pub(super) fn new(shown: bool) -> Self {
+    /// A line that says where the job is to begin with, until something is heard of it.
+    pub(super) fn new(shown: bool, place: &str) -> Self {
         if !shown {
             return Self(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()));
         }
-        let line = Self(ProgressBar::new(PARTS).with_message("queued"));
+        let line = Self(ProgressBar::new(PARTS).with_message(place.to_owned()));
         line.style(false);
         line.0.enable_steady_tick(TICK);
         line

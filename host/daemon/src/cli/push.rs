@@ -146,13 +146,12 @@ fn name_of_file(path: &std::path::Path) -> Option<TaskName> {
 }
 
 fn push_options(args: &PushArgs) -> PushOptions {
-    let retry = match (args.retries, args.backoff.clone(), args.retry_on) {
-        (None, None, None) => None,
-        (retries, backoff, retry_on) => {
+    let retry = match (args.retries, args.backoff.clone()) {
+        (None, None) => None,
+        (retries, backoff) => {
             let defaults = RetryPolicy::default();
             let attempts_max = retries.map_or(defaults.attempts_max, |retries| retries + 1);
-            let (backoff, retry_on) = (backoff.unwrap_or(defaults.backoff), retry_on.unwrap_or_default());
-            Some(RetryPolicy { attempts_max, backoff, retry_on })
+            Some(RetryPolicy { attempts_max, backoff: backoff.unwrap_or(defaults.backoff), ..defaults })
         }
     };
     PushOptions {
@@ -164,6 +163,7 @@ fn push_options(args: &PushArgs) -> PushOptions {
         alias: (!args.no_promote).then(|| args.alias.clone()),
         limits: args.limits.wish(),
         retry,
+        retry_on: args.retry_on,
         args: args.args.clone(),
         env: args.env.iter().cloned().collect(),
         result_ttl_seconds: args.result_ttl.map(|span| span.as_secs().max(1)),

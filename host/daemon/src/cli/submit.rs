@@ -166,7 +166,8 @@ pub(super) async fn main(args: SubmitArgs, connection: &ConnectionArgs, output: 
     let (submitted, ()) = tokio::join!(submit, warn_unserved(&client, &args.job.queue, output));
     let submitted = submitted.map_err(|error| failure(&error))?;
     if args.wait {
-        let result = wait::until_end(&client, &submitted.id, args.timeout, events).await?;
+        let result =
+            wait::until_end(&client, (&submitted.id, &place_of(&submitted.place)), args.timeout, events).await?;
         return ended::print(&result, output);
     }
     print(&submitted, output)
@@ -200,6 +201,16 @@ fn print(submitted: &Submitted, output: Output) -> Result<Exit, Failure> {
         output.note(&format!("job {id} was there before ({state}) and was not submitted again"));
     }
     Ok(Exit::Done)
+}
+
+/// Where a job is, for people who wait for it.
+fn place_of(place: &Place) -> String {
+    match place {
+        Place::Queued => "queued".to_owned(),
+        Place::Delayed { due } => format!("delayed until {}", super::task::when(*due)),
+        Place::WaitingRetry { due } => format!("failed before; again at {}", super::task::when(*due)),
+        Place::Done(outcome) => outcome.to_string(),
+    }
 }
 
 /// An id of our own; ids of later jobs sort later.

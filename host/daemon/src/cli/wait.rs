@@ -11,15 +11,16 @@ use lovage_job::result::JobResult;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-/// Waits for the end of a job. `events` are those of the job, subscribed to before it can end.
+/// Waits for the end of a job. `events` are those of the job, subscribed to before it can end; `place` is where it is
+/// as far as is known.
 pub(super) async fn until_end(
     client: &Client,
-    id: &JobId,
+    (id, place): (&JobId, &str),
     timeout: Option<Duration>,
     events: Option<impl Stream<Item = Event> + Unpin>,
 ) -> Result<JobResult, Failure> {
     let mut stops = Stops::new()?;
-    let line = LiveLine::new(events.is_some());
+    let line = LiveLine::new(events.is_some(), place);
     let show = show_events(&line, events);
     let ended = tokio::select! {
         ended = client.wait(id, timeout) => ended,

@@ -10,6 +10,7 @@ use lovage_job::catalog::{
 use lovage_job::limits::{Limits, LimitsWish};
 use lovage_job::name::{AliasName, Digest, TaskName, TenantName, VersionName};
 use lovage_job::retry::RetryPolicy;
+use lovage_job::retry_on::RetryOn;
 use lovage_sandbox::{
     CompileError, Compiler, DescribeError, InspectError, InspectOptions, Inspection, Sandbox, SandboxError, inspect,
 };
@@ -34,6 +35,8 @@ pub struct PushOptions {
     pub limits: LimitsWish,
     /// Retries in place of the default.
     pub retry: Option<RetryPolicy>,
+    /// Which outcomes are tried again; the usual ones where nothing is said.
+    pub retry_on: Option<RetryOn>,
     /// The program's arguments.
     pub args: Vec<String>,
     /// The program's environment.
@@ -262,6 +265,7 @@ async fn claim_version(
 
 fn record_of(entry: VersionEntry, checked: &Checked, export: &Export, options: &PushOptions) -> VersionRecord {
     let mut retry = options.retry.clone().unwrap_or_default();
+    retry.retry_on = options.retry_on.unwrap_or(retry.retry_on);
     if let (None, Some(attempts)) = (&options.retry, export.attempts_max) {
         retry.attempts_max = attempts.clamp(1, lovage_job::retry::ATTEMPTS_MAX);
     }
