@@ -1,15 +1,20 @@
 //! The broker behind the pipeline's port.
 
 use super::control::Cancels;
+use super::permits::Permits;
+use super::rules::Rules;
 use super::settle::{Settler, tell};
 use super::store::{Payloads, Results};
-use crate::ports::{Broker, BrokerError, Settlement};
+use crate::ports::{Broker, BrokerError, GiveBack, Settlement};
 use async_nats::Client;
 use bytes::Bytes;
 use lovage_job::event::Event;
+use lovage_job::job::Job;
+use lovage_job::limit::{Applied, JobRules, Rate};
 use lovage_job::name::{Digest, JobId, TenantName};
 use lovage_job::result::JobResult;
 use lovage_job::subject::Lot;
+use lovage_job::unit::UnixMs;
 use std::sync::Arc;
 
 /// Outputs above this size go to the object store, whatever a message may carry.
@@ -28,6 +33,10 @@ pub struct NatsBroker {
     pub payloads: Payloads,
     /// What was cancelled.
     pub cancels: Arc<Cancels>,
+    /// Limits and pauses.
+    pub rules: Arc<Rules>,
+    /// What this worker's jobs hold under limits.
+    pub permits: Arc<Permits>,
     /// Where the rare endings are confirmed: guests must not wait for them.
     pub runtime: tokio::runtime::Handle,
 }
@@ -59,6 +68,18 @@ impl Broker for NatsBroker {
 
     async fn wake(&self, tenant: &TenantName, lot: &Lot, most: usize) -> Result<usize, BrokerError> {
         super::lots::wake(&self.client, tenant, lot, most).await
+    }
+
+    fn rules_of(&self, job: &Job) -> Option<JobRules> {
+        self.rules.of(job)
+    }
+
+    async fn permit(&self, job: &Job, limit: &Applied) -> Result<Option<GiveBack>, BrokerError> {
+        self.permits.permit(job, limit).await
+    }
+
+    async fn place(&self, job: &Job, limit: &Applied, rate: &Rate) -> Result<UnixMs, BrokerError> {
+        self.permits.place(job, limit, rate).await
     }
 
     fn cancelled(&self, tenant: &TenantName, id: &JobId) -> Option<String> {
