@@ -6,12 +6,15 @@ use crate::lease::Leases;
 use crate::nats::broker::NatsBroker;
 use crate::nats::control::{Cancels, watch};
 use crate::nats::logs::Logs;
+use crate::nats::permits::Permits;
 use crate::nats::puller::SourceName;
+use crate::nats::rules::{PATTERNS, Rules};
 use crate::nats::settle::{RELEASED_TOGETHER, Settler};
 use crate::nats::store::{Catalog, Components, Payloads, Results};
 use crate::nats::topology::{self, EXTEND_AFTER, TopologyConfig};
 use crate::pipeline::{Guests, GuestsConfig, Heard, Running, Shared};
 use crate::ports::Delivery;
+use crate::presence::{Presence, announce};
 use crate::registry::live::Live;
 use crate::registry::load::Loader;
 use crate::tenants::Tenants;
@@ -20,6 +23,7 @@ use async_nats::Client;
 use async_nats::jetstream;
 use futures::StreamExt as _;
 use lovage_job::name::{JobId, QueueName};
+use lovage_job::worker::WorkerMode;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +65,8 @@ pub struct Worker {
     settler: Arc<Settler>,
     guests: Guests,
     client: Client,
+    permits: Arc<Permits>,
+    presence: Arc<Presence>,
     drain: Duration,
 }
 
@@ -102,11 +108,16 @@ impl Worker {
             ..TopologyConfig::default()
         };
         let (stop_intake, stop_all, tracker) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
-        crate::presence::announce(&client, &options.name, &stop_all, &tracker).await?;
-        topology::ensure_shared(&js, topology).await?;
-
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let concurrency = options.file.concurrency.unwrap_or(8 * cores);
+        let (running, rules) = (Arc::new(Running::default()), Arc::new(Rules::default()));
+        let (queues, counted) = (options.queues.iter().map(|(name, _)| name.clone()).collect(), running.clone());
+        let presence = Presence::new(options.name.clone(), queues, concurrency, rules.clone(), move || counted.count());
+        announce(&client, &presence, &stop_all, &tracker).await?;
+        topology::ensure_shared(&js, topology).await?;
+        rules.load(&client).await.context("the limits and pauses cannot be read")?;
+        let permits = Permits::new(client.clone(), rules.clone(), tokio::runtime::Handle::current());
+
         let (sandbox, compiler) = engine(&options.file, concurrency, &options.cache_dir, &options.compiler)?;
         tracing::info!(reset = ?sandbox.reset_mode(), concurrency, "sandbox ready");
         let catalog = Catalog::open(&js).await?;
@@ -114,7 +125,7 @@ impl Worker {
         let loader = Loader::new(sandbox, compiler, catalog.clone(), Components::new(js.clone()), policy.clone());
         let live = Arc::new(Live::new(loader, catalog.clone()));
 
-        let (running, cancels) = (Arc::new(Running::default()), Arc::new(Cancels::default()));
+        let cancels = Arc::new(Cancels::default());
         let payloads = Payloads::new(js.clone());
         let settler = Settler::new(client.clone(), payloads.clone());
         let (heard, hears) = mpsc::channel(HEARD_MAX);
@@ -126,6 +137,8 @@ impl Worker {
                 payloads,
                 logs: Logs::new(client.clone(), options.file.replicas),
                 cancels: cancels.clone(),
+                rules: rules.clone(),
+                permits: permits.clone(),
                 runtime: tokio::runtime::Handle::current(),
             }),
             tasks: live.clone(),
@@ -142,6 +155,8 @@ impl Worker {
         tracker.spawn(log_end("settler", settler.clone().run(stop_all.clone())));
         tracker.spawn(tell_events(shared.broker.clone(), hears, stop_all.clone()));
         tracker.spawn(keep_leases(settler.clone(), leases.clone(), intake.clone(), stop_all.clone()));
+        tracker.spawn(permits.clone().run(stop_all.clone()));
+        follow_rules(&js, &rules, &permits, &stop_all, &tracker).await?;
         follow_cancels(&js, &cancels, &running, &stop_all, &tracker).await?;
         follow_catalog(&catalog, &live, &stop_all, &tracker).await;
         let (missing, misses) = mpsc::channel::<SourceName>(64);
@@ -150,6 +165,8 @@ impl Worker {
             js: js.clone(),
             topology,
             queues: options.queues.clone(),
+            strict: options.file.strict,
+            rules,
             intake: intake.clone(),
             leases,
             connections,
@@ -160,13 +177,25 @@ impl Worker {
             served: std::sync::Mutex::default(),
         });
         tenants.follow(misses).await?;
-        Ok(Self { stop_intake, stop_all, tracker, intake, running, settler, guests, client, drain: options.file.drain })
+        let drain = options.file.drain;
+        Ok(Self { stop_intake, stop_all, tracker, intake, running, settler, guests, client, permits, presence, drain })
+    }
+
+    /// Takes no new jobs, or takes jobs again; running ones go on.
+    pub fn set_quiet(&self, quiet: bool) {
+        self.presence.set(if quiet { WorkerMode::Quiet } else { WorkerMode::Running });
+    }
+
+    /// Waits until someone tells this worker to drain; the caller stops it then.
+    pub async fn told_to_drain(&self) {
+        self.presence.told_to_drain().await;
     }
 
     /// Stops: no new jobs, waiting ones back to their queues, running ones to their end or, past the drain time or a
     /// second signal (`hurry`), interrupted and released. Costs no job an attempt.
     pub async fn stop(self, hurry: impl Future<Output = ()>) {
         tracing::info!(running = self.running.count(), "draining");
+        self.presence.set(WorkerMode::Draining);
         self.stop_intake.cancel();
         let waiting = release_all(self.settler.clone(), self.intake.close());
         // a broker that does not answer gives them out again when their leases run out
@@ -197,6 +226,7 @@ impl Worker {
         if tokio::time::timeout(FLUSH_WITHIN, flush).await.is_err() {
             tracing::warn!(pending = self.settler.pending(), "results not confirmed in time; their jobs run again");
         }
+        self.permits.close().await;
         self.stop_all.cancel();
         self.tracker.close();
         let _tasks_that_hang_are_cut = tokio::time::timeout(FLUSH_WITHIN, self.tracker.wait()).await;
@@ -251,6 +281,32 @@ async fn keep_leases(settler: Arc<Settler>, leases: Arc<Leases>, intake: Arc<Int
             settler.extend(&address).await;
         }
     }
+}
+
+/// Follows limits and pauses; they were read once before, so nothing waits for this.
+async fn follow_rules(
+    js: &jetstream::Context,
+    rules: &Arc<Rules>,
+    permits: &Arc<Permits>,
+    stop: &CancellationToken,
+    tracker: &TaskTracker,
+) -> anyhow::Result<()> {
+    let bucket = js.get_key_value(lovage_job::subject::asset::CONTROL).await?;
+    for pattern in PATTERNS {
+        let (bucket, rules, permits) = (bucket.clone(), rules.clone(), permits.clone());
+        let (stop, waking) = (stop.clone(), tracker.clone());
+        tracker.spawn(async move {
+            let each = |change| {
+                if let Some((tenant, change)) = rules.apply(&change) {
+                    let permits = permits.clone();
+                    waking.spawn(async move { permits.heed(&tenant, &change).await });
+                }
+                std::future::ready(())
+            };
+            watch(&bucket, pattern, &stop, None, each).await;
+        });
+    }
+    Ok(())
 }
 
 async fn follow_cancels(

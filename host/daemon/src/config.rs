@@ -16,6 +16,8 @@ const CONCURRENCY_MAX: usize = 8_000;
 pub struct WorkerFile {
     /// Attempts at once; eight for each core where none is given.
     pub concurrency: Option<usize>,
+    /// Whether queues are served strictly in their order.
+    pub strict: bool,
     /// Linear memory of all guests together.
     pub memory_budget: ByteSize,
     /// The WebAssembly stack of a guest.
@@ -62,6 +64,7 @@ impl Default for WorkerFile {
     fn default() -> Self {
         Self {
             concurrency: None,
+            strict: false,
             memory_budget: ByteSize::mib(1024),
             stack: ByteSize::kib(512),
             drain: Duration::from_secs(25),

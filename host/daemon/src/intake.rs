@@ -6,7 +6,7 @@
 //! its jobs are taken, so that a slow task's jobs stay with the broker, where other workers can have them.
 
 use crate::ports::Delivery;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -33,9 +33,10 @@ pub struct Intake {
 struct Inner {
     sources: Vec<Source>,
     /// Sources that have jobs, by how far each one is; the first goes next.
-    turns: BTreeSet<(u64, usize)>,
-    /// How far the source was that went last: one that comes back from a rest starts here.
-    reached: u64,
+    /// Ranks come before all else: a source goes only when none of an earlier rank has jobs.
+    turns: BTreeSet<(usize, u64, usize)>,
+    /// How far the source was that went last in each rank: one that comes back from a rest starts here.
+    reached: BTreeMap<usize, u64>,
     /// Guest threads that wait for jobs.
     hungry: usize,
     /// Sources of slow jobs that were told to wait until a thread is hungry.
@@ -46,6 +47,7 @@ struct Inner {
 #[derive(Debug)]
 struct Source {
     waiting: VecDeque<(Delivery, Instant)>,
+    rank: usize,
     step: u64,
     position: u64,
     window: usize,
@@ -64,12 +66,13 @@ pub struct SourceHandle {
 }
 
 impl Intake {
-    /// Adds a source whose share is `weight`.
-    pub fn add_source(self: &Arc<Self>, weight: usize) -> SourceHandle {
+    /// Adds a source whose share is `weight` among those of its `rank`; sources of earlier ranks go first.
+    pub fn add_source(self: &Arc<Self>, weight: usize, rank: usize) -> SourceHandle {
         let taken = Arc::new(Notify::new());
         let mut inner = self.lock();
         inner.sources.push(Source {
             waiting: VecDeque::new(),
+            rank,
             step: STRIDE / u64::try_from(weight.max(1)).unwrap_or(STRIDE),
             position: 0,
             window: WINDOW_IDLE,
@@ -155,10 +158,11 @@ impl Inner {
     fn take(&mut self, room: usize, now: Instant) -> Vec<Delivery> {
         let mut jobs = Vec::with_capacity(room.min(64));
         while jobs.len() < room {
-            let Some((position, place)) = self.turns.pop_first() else { break };
+            let Some((rank, position, place)) = self.turns.pop_first() else { break };
             let Some(source) = self.sources.get_mut(place) else { continue };
-            // alone, a source gets all the room there is; beside others, a job at a time
-            let count = if self.turns.is_empty() { room - jobs.len() } else { 1 }.min(source.waiting.len());
+            // alone in its rank, a source gets all the room there is; beside others, a job at a time
+            let alone = self.turns.first().is_none_or(|(next, _, _)| *next != rank);
+            let count = if alone { room - jobs.len() } else { 1 }.min(source.waiting.len());
             let pace = source.taken_last.replace(now).map(|last| now.duration_since(last));
             for (job, since) in source.waiting.drain(..count) {
                 source.window = adapted(source.window, now.duration_since(since), pace);
@@ -166,11 +170,11 @@ impl Inner {
             }
             let steps = u64::try_from(count).unwrap_or(u64::MAX);
             source.position = position.saturating_add(source.step.saturating_mul(steps));
-            self.reached = source.position.saturating_sub(source.step);
+            self.reached.insert(rank, source.position.saturating_sub(source.step));
             source.taken.notify_one();
             source.listed = !source.waiting.is_empty();
             if source.listed {
-                self.turns.insert((source.position, place));
+                self.turns.insert((rank, source.position, place));
             }
         }
         jobs
@@ -178,18 +182,18 @@ impl Inner {
 
     /// Lists a source that has jobs again. It does not catch up on what it missed while it had none.
     fn list(&mut self, place: usize) {
-        let reached = self.reached;
         let Some(source) = self.sources.get_mut(place) else { return };
+        let reached = self.reached.get(&source.rank).copied().unwrap_or(0);
         if !std::mem::replace(&mut source.listed, true) {
             source.position = source.position.max(reached);
-            self.turns.insert((source.position, place));
+            self.turns.insert((source.rank, source.position, place));
         }
     }
 
     /// Whether a source other than `place` has jobs here: then the one that is to go next can only be told where each
     /// has one.
     fn others_wait(&self, place: usize) -> bool {
-        self.turns.iter().take(2).any(|(_, other)| *other != place)
+        self.turns.iter().take(2).any(|(_, _, other)| *other != place)
     }
 }
 
@@ -237,6 +241,17 @@ impl SourceHandle {
         appetite
     }
 
+    /// Takes back every job of this source, to be released.
+    pub fn recall(&self) -> Vec<Delivery> {
+        let mut inner = self.intake.lock();
+        let Some(source) = inner.sources.get_mut(self.place) else { return Vec::new() };
+        source.listed = false;
+        let turn = (source.rank, source.position, self.place);
+        let recalled = source.waiting.drain(..).map(|(job, _)| job).collect();
+        inner.turns.remove(&turn);
+        recalled
+    }
+
     /// Nothing came for a while: the next jobs may be of another kind, so the window begins anew.
     pub fn rested(&self) {
         if let Some(source) = self.intake.lock().sources.get_mut(self.place) {
@@ -273,7 +288,7 @@ mod tests {
     #[tokio::test]
     async fn a_heavy_source_does_not_starve_a_light_one() {
         let intake = Arc::new(Intake::default());
-        let (heavy, light) = (intake.add_source(4), intake.add_source(1));
+        let (heavy, light) = (intake.add_source(4, 0), intake.add_source(1, 0));
         for _ in 0..100 {
             assert!(heavy.put(job("heavy")).is_none());
         }
@@ -291,7 +306,7 @@ mod tests {
     #[tokio::test]
     async fn a_closed_buffer_gives_back_what_waited_and_takes_no_more() {
         let intake = Arc::new(Intake::default());
-        let source = intake.add_source(1);
+        let source = intake.add_source(1, 0);
         assert!(source.put(job("a")).is_none());
         assert_eq!(intake.close().len(), 1);
         assert!(intake.take(1).await.is_none());
@@ -303,7 +318,7 @@ mod tests {
     #[tokio::test]
     async fn a_waiting_thread_wakes_for_a_job_and_for_the_end() {
         let intake = Arc::new(Intake::default());
-        let source = intake.add_source(1);
+        let source = intake.add_source(1, 0);
         let (jobs, ()) = tokio::join!(intake.take(8), async {
             assert!(source.put(job("a")).is_none());
         });
@@ -322,7 +337,7 @@ mod tests {
         assert_eq!(adapted(512, second, Some(at_once)), 256);
         assert_eq!(adapted(1, second, None), 1);
         let intake = Arc::new(Intake::default());
-        let source = intake.add_source(1);
+        let source = intake.add_source(1, 0);
         assert_eq!(source.appetite(0), WINDOW_IDLE);
         assert_eq!(source.appetite(WINDOW_IDLE), 0);
         assert_eq!(source.appetite(1), WINDOW_IDLE - 1);
@@ -331,7 +346,7 @@ mod tests {
     #[tokio::test]
     async fn beside_others_a_source_of_slow_jobs_keeps_one_ready() {
         let intake = Arc::new(Intake::default());
-        let (slow, other) = (intake.add_source(1), intake.add_source(1));
+        let (slow, other) = (intake.add_source(1, 0), intake.add_source(1, 0));
         intake.lock().sources[0].window = 1;
         assert_eq!(slow.appetite(0), 0);
         assert!(other.put(job("other")).is_none());
@@ -343,7 +358,7 @@ mod tests {
     #[tokio::test]
     async fn a_source_that_rested_does_not_catch_up() {
         let intake = Arc::new(Intake::default());
-        let (busy, rested) = (intake.add_source(1), intake.add_source(1));
+        let (busy, rested) = (intake.add_source(1, 0), intake.add_source(1, 0));
         for _ in 0..50 {
             assert!(busy.put(job("busy")).is_none());
         }
@@ -359,7 +374,7 @@ mod tests {
     #[tokio::test]
     async fn slow_jobs_are_asked_for_only_when_a_thread_has_room() {
         let intake = Arc::new(Intake::default());
-        let source = intake.add_source(1);
+        let source = intake.add_source(1, 0);
         intake.lock().sources[0].window = 1;
         assert_eq!(source.appetite(0), 0);
         let (jobs, ()) = tokio::join!(intake.take(1), async {
@@ -372,9 +387,51 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_later_rank_goes_only_when_no_earlier_one_has_jobs() {
+        let intake = Arc::new(Intake::default());
+        let (low, urgent, calm) = (intake.add_source(9, 2), intake.add_source(3, 0), intake.add_source(1, 0));
+        let middle = intake.add_source(1, 1);
+        for _ in 0..8 {
+            for (source, subject) in [(&low, "low"), (&middle, "middle"), (&urgent, "urgent"), (&calm, "calm")] {
+                assert!(source.put(job(subject)).is_none());
+            }
+        }
+        let subjects = |jobs: Vec<Delivery>| jobs.into_iter().map(|job| job.subject).collect::<Vec<_>>();
+        let first = subjects(intake.take(8).await.unwrap());
+        assert_eq!(
+            first.iter().filter(|subject| *subject == "urgent").count(),
+            6,
+            "shares hold inside a rank: {first:?}"
+        );
+        assert_eq!(first.iter().filter(|subject| *subject == "calm").count(), 2, "{first:?}");
+        let mut rest = subjects(intake.take(9).await.unwrap());
+        assert_eq!(rest.split_off(8), ["middle"], "and one room at the end is the next rank's");
+        assert!(rest.iter().all(|subject| ["urgent", "calm"].contains(&subject.as_str())), "{rest:?}");
+        // one that comes late to an earlier rank still goes before all that wait
+        assert!(urgent.put(job("late")).is_none());
+        assert_eq!(subjects(intake.take(2).await.unwrap()), ["late", "middle"]);
+        assert_eq!(subjects(intake.take(20).await.unwrap()), [vec!["middle"; 6], vec!["low"; 8]].concat());
+    }
+
+    #[tokio::test]
+    async fn a_recalled_source_has_nothing_left_and_others_keep_theirs() {
+        let intake = Arc::new(Intake::default());
+        let (paused, open) = (intake.add_source(1, 0), intake.add_source(1, 0));
+        for _ in 0..3 {
+            assert!(paused.put(job("paused")).is_none() && open.put(job("open")).is_none());
+        }
+        assert_eq!(paused.recall().len(), 3);
+        assert!(paused.recall().is_empty());
+        let taken = intake.take(10).await.unwrap();
+        assert!(taken.len() == 3 && taken.iter().all(|job| job.subject == "open"));
+        assert!(paused.put(job("resumed")).is_none());
+        assert_eq!(intake.take(10).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
     async fn stale_jobs_are_handed_back() {
         let intake = Arc::new(Intake::default());
-        let source = intake.add_source(1);
+        let source = intake.add_source(1, 0);
         assert!(source.put(job("a")).is_none());
         assert!(intake.stale(Duration::from_secs(60)).is_empty());
         assert_eq!(intake.stale(Duration::ZERO).len(), 1);

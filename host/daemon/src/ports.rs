@@ -10,6 +10,8 @@ use lovage_job::dead::DeadLetter;
 use lovage_job::decode::Origin;
 use lovage_job::event::Event;
 use lovage_job::header::Headers;
+use lovage_job::job::Job;
+use lovage_job::limit::{Applied, JobRules, Rate};
 use lovage_job::log::LogPiece;
 use lovage_job::name::{Digest, JobId, TaskName, TenantName};
 use lovage_job::outcome::JobError;
@@ -120,6 +122,9 @@ pub struct Later {
     pub event: Event,
 }
 
+/// Gives back what a job holds.
+pub type GiveBack = Box<dyn FnOnce() + Send>;
+
 /// What a job holds while an attempt runs, such as a place under a limit. Dropping it gives everything back.
 #[derive(Default)]
 pub struct Holds(Vec<Box<dyn FnOnce() + Send>>);
@@ -193,6 +198,18 @@ pub trait Broker: Send + Sync + 'static {
         message: &Delivery,
         change: impl FnMut(&mut CrashRecord) -> bool + Send,
     ) -> impl Future<Output = Result<CrashRecord, BrokerError>> + Send;
+    /// What limits and pauses say of a job: a local look-up, nothing where none of them concerns it.
+    fn rules_of(&self, job: &Job) -> Option<JobRules>;
+    /// Takes a permit under a limit of jobs at once, without waiting. What is returned gives it back; nothing where
+    /// there is no room.
+    fn permit(&self, job: &Job, limit: &Applied) -> impl Future<Output = Result<Option<GiveBack>, BrokerError>> + Send;
+    /// The job's place under a rate: when it may start.
+    fn place(
+        &self,
+        job: &Job,
+        limit: &Applied,
+        rate: &Rate,
+    ) -> impl Future<Output = Result<UnixMs, BrokerError>> + Send;
     /// The reason for which a job was cancelled, where it was.
     fn cancelled(&self, tenant: &TenantName, id: &JobId) -> Option<String>;
 }

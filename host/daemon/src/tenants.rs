@@ -4,6 +4,7 @@ use crate::intake::Intake;
 use crate::lease::Leases;
 use crate::nats::control::watch;
 use crate::nats::puller::{Puller, SourceName};
+use crate::nats::rules::Rules;
 use crate::nats::settle::Settler;
 use crate::nats::sweep::sweep;
 use crate::nats::topology::{self, TopologyConfig};
@@ -32,6 +33,10 @@ pub struct Tenants {
     pub topology: TopologyConfig,
     /// The queues that are served, with their weights.
     pub queues: Vec<(QueueName, usize)>,
+    /// Whether the queues are served strictly in their order.
+    pub strict: bool,
+    /// Which queues are paused.
+    pub rules: Arc<Rules>,
     /// Where jobs go.
     pub intake: Arc<Intake>,
     /// Where leases are kept.
@@ -107,25 +112,27 @@ impl Tenants {
         }
         let created = Arc::new(AtomicU64::new(stream_created.0));
         self.served.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone(), created.clone());
-        for (queue, share) in &self.queues {
+        for (place, (queue, share)) in self.queues.iter().enumerate() {
+            let rank = if self.strict { place } else { 0 };
             for lane in Lane::ALL {
                 let name = SourceName { tenant: tenant.clone(), queue: queue.clone(), lane };
-                self.pull(name, created.clone(), *share);
+                self.pull(name, created.clone(), (*share, rank));
             }
         }
         tracing::info!(tenant = %tenant, "tenant served");
         Ok(())
     }
 
-    fn pull(&self, name: SourceName, stream_created: Arc<AtomicU64>, share: usize) {
+    fn pull(&self, name: SourceName, stream_created: Arc<AtomicU64>, (share, rank): (usize, usize)) {
         let puller = Puller {
             client: self.client.clone(),
-            source: self.intake.add_source(share.max(1) * weight(name.lane)),
+            source: self.intake.add_source(share.max(1) * weight(name.lane), rank),
             name,
             stream_created,
             leases: self.leases.clone(),
             settler: self.settler.clone(),
             connections: self.connections.clone(),
+            rules: self.rules.clone(),
             missing: self.missing.clone(),
         };
         self.tracker.spawn(puller.run(self.stop.clone()));

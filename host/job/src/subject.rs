@@ -155,11 +155,25 @@ impl Lot {
         })
     }
 
+    /// Reads a token.
+    pub fn parse(token: &str) -> Option<Self> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+        (!token.is_empty() && token.len() <= LOT_LENGTH_MAX && token.bytes().all(plain)).then(|| Self(token.to_owned()))
+    }
+
+    /// The lot of those that have a place under a rate and wait for its time, beside the lot of those that wait for room.
+    pub fn of_rate(&self) -> Self {
+        Self(format!("rate_{}", self.0))
+    }
+
     /// The token.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+/// The longest token of a lot, in bytes.
+const LOT_LENGTH_MAX: usize = 96;
 
 impl fmt::Display for Lot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -102,8 +102,9 @@ impl Client {
         if let Some(queued) = self.find_queued(id).await? {
             return Ok(Some(queued.job));
         }
-        for kind in [ScheduleKind::Retry, ScheduleKind::Delay] {
-            let Some(stored) = self.scheduled(kind, id).await else { continue };
+        let (retry, delay) =
+            (self.scheduled(ScheduleKind::Retry, id).await, self.scheduled(ScheduleKind::Delay, id).await);
+        for stored in [retry, delay, self.held(id).await].into_iter().flatten() {
             let Some(subject) = crate::find::target(&stored, &self.tenant) else { continue };
             let stored = read::Stored { subject: subject.to_string(), ..stored };
             return Ok(crate::find::queued(stored, UnixMs(0)).map(|queued| queued.job));
@@ -119,6 +120,7 @@ impl Client {
         for kind in [ScheduleKind::Retry, ScheduleKind::Delay] {
             removed += read::purge(&self.nats, &schedules, &schedule(&self.tenant, kind, id)).await?;
         }
+        removed += read::purge(&self.nats, &schedules, &self.held_filter(id)).await?;
         for lane in Lane::ALL {
             let due = format!("lovage.{}.due.{}.*.*.{id}", self.tenant, lane.token());
             removed += read::purge(&self.nats, &schedules, &due).await?;

@@ -25,6 +25,7 @@ pub struct Client {
 pub(crate) struct Memory {
     pub(crate) inputs: InputCache,
     pub(crate) schedules: Gate,
+    pub(crate) lots: Gate,
 }
 
 impl Client {

@@ -5,6 +5,7 @@ use crate::read::{self, ReadError, Stored};
 use lovage_job::decode::{Origin, decode};
 use lovage_job::header;
 use lovage_job::job::Job;
+use lovage_job::limit::about_lot;
 use lovage_job::name::{JobId, TenantName};
 use lovage_job::result::JobResult;
 use lovage_job::subject::{JobSubject, Lane, ScheduleKind, asset, job_filter, schedule};
@@ -32,6 +33,15 @@ pub enum JobState {
         /// When.
         due: UnixMs,
         /// The attempt that is due, from 2.
+        attempt: u32,
+    },
+    /// It may not run yet: it waits for a limit or a pause, and is woken when it may.
+    Held {
+        /// What it waits for, for people.
+        waits_for: String,
+        /// When it looks again by itself, at the latest.
+        due: UnixMs,
+        /// Which attempt this is, from 1.
         attempt: u32,
     },
     /// It has ended.
@@ -96,7 +106,17 @@ impl Client {
                 }));
             }
         }
-        Ok(None)
+        let held = read::next(&self.nats, &stream, &self.held_filter(id), 1).await?;
+        Ok(held.map(|stored| JobState::Held {
+            waits_for: waits_for(&stored).unwrap_or_default(),
+            due: due(&stored).unwrap_or(stored.stored),
+            attempt: attempt(&stored),
+        }))
+    }
+
+    /// The filter of the job in whatever lot it waits.
+    pub(crate) fn held_filter(&self, id: &JobId) -> String {
+        format!("lovage.{}.sched.wait.*.{id}", self.tenant)
     }
 
     /// The subject that holds the job's next attempt.
@@ -117,6 +137,13 @@ pub(crate) fn stream_place(id: &JobId) -> Option<(UnixMs, u64)> {
     let (created, sequence) = id.as_str().strip_prefix('s')?.split_once('-')?;
     let place = (UnixMs(u64::from_str_radix(created, 16).ok()?), sequence.parse().ok()?);
     (JobId::from_stream(place.0.0, place.1) == *id).then_some(place)
+}
+
+/// What a job in a lot waits for, for people.
+pub(crate) fn waits_for(stored: &Stored) -> Option<String> {
+    let mut tokens = stored.subject.split('.').skip(2);
+    let (Some("sched"), Some("wait"), Some(lot)) = (tokens.next(), tokens.next(), tokens.next()) else { return None };
+    Some(about_lot(lot))
 }
 
 /// When a schedule fires.

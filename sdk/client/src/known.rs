@@ -16,16 +16,20 @@ impl Client {
     /// Where the job is, if it can be found by its id. What cannot be read counts as not there: the conditions on
     /// the job's and the result's subjects still keep it from ending twice.
     pub(crate) async fn known(&self, job: &Prepared) -> Option<Place> {
-        let (result, retry, delay, queued) = tokio::join!(
+        let (result, retry, delay, held, queued) = tokio::join!(
             self.result_head(&job.id, TIMEOUT),
             self.scheduled(ScheduleKind::Retry, &job.id),
             self.scheduled(ScheduleKind::Delay, &job.id),
+            self.held(&job.id),
             self.queued(job),
         );
         if let Ok(Some(record)) = result {
             return Some(Place::Done(record.outcome));
         }
         let due = |stored: &Stored| find::due(stored).unwrap_or(stored.stored);
+        if let (None, None, Some(held)) = (&retry, &delay, &held) {
+            return Some(Place::Held { due: due(held) });
+        }
         match (retry, delay, queued) {
             (Some(retry), _, _) => Some(Place::WaitingRetry { due: due(&retry) }),
             (None, Some(delay), _) => Some(Place::Delayed { due: due(&delay) }),
@@ -47,6 +51,23 @@ impl Client {
                 None
             }
             Err(_) => None,
+        }
+    }
+
+    /// The job in the lot where it waits, where that can be read. To look into every lot needs a wider right than to
+    /// read one schedule, so it has a gate of its own.
+    pub(crate) async fn held(&self, id: &JobId) -> Option<Stored> {
+        if !self.memory.lots.is_open() || !self.memory.schedules.is_open() {
+            return None;
+        }
+        let (stream, filter) = (asset::schedules(&self.tenant), self.held_filter(id));
+        match tokio::time::timeout(TIMEOUT, read::next(&self.nats, &stream, &filter, 1)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(_)) => None,
+            Err(_) => {
+                self.memory.lots.close(REST);
+                None
+            }
         }
     }
 

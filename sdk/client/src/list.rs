@@ -34,6 +34,11 @@ pub enum Place {
         /// When.
         due: UnixMs,
     },
+    /// In a lot: it waits for a limit or a pause.
+    Held {
+        /// When it looks again by itself, at the latest.
+        due: UnixMs,
+    },
     /// Ended.
     Done(OutcomeKind),
 }
@@ -47,6 +52,8 @@ pub enum ListState {
     Delayed,
     /// See [`Place::WaitingRetry`].
     WaitingRetry,
+    /// See [`Place::Held`].
+    Held,
     /// See [`Place::Done`].
     Done,
 }
@@ -89,6 +96,8 @@ pub struct JobSummary {
     pub since: UnixMs,
     /// Its labels.
     pub tags: Vec<String>,
+    /// What it waits for, for people, where it is held.
+    pub waits_for: Option<String>,
 }
 
 /// A listing.
@@ -125,6 +134,7 @@ impl Place {
             Self::Queued => ListState::Queued,
             Self::Delayed { .. } => ListState::Delayed,
             Self::WaitingRetry { .. } => ListState::WaitingRetry,
+            Self::Held { .. } => ListState::Held,
             Self::Done(_) => ListState::Done,
         }
     }
@@ -139,6 +149,9 @@ impl Client {
         }
         if filter.looks_at(ListState::Delayed) || filter.looks_at(ListState::WaitingRetry) {
             add(&mut page, self.list_scheduled(filter).await)?;
+        }
+        if filter.looks_at(ListState::Held) {
+            add(&mut page, self.list_held(filter).await)?;
         }
         if filter.looks_at(ListState::Done) {
             add(&mut page, self.list_done(filter).await)?;
@@ -161,6 +174,11 @@ impl Client {
         let subjects = format!("lovage.{}.sched.*.*", self.tenant);
         let scheduled = |stored| scheduled(self, stored);
         self.list_in(&asset::schedules(&self.tenant), subjects, filter, scheduled).await
+    }
+
+    async fn list_held(&self, filter: &ListFilter) -> Result<JobPage, ReadError> {
+        let subjects = format!("lovage.{}.sched.wait.*.*", self.tenant);
+        self.list_in(&asset::schedules(&self.tenant), subjects, filter, |stored| held(self, stored)).await
     }
 
     async fn list_done(&self, filter: &ListFilter) -> Result<JobPage, ReadError> {
@@ -210,6 +228,13 @@ fn scheduled(client: &Client, stored: Stored) -> Option<JobSummary> {
     Some(of_job(queued.job, place, since))
 }
 
+fn held(client: &Client, stored: Stored) -> Option<JobSummary> {
+    let (due, since, waits_for) = (find::due(&stored)?, stored.stored, find::waits_for(&stored));
+    let subject = find::target(&stored, &client.tenant)?.to_string();
+    let queued = find::queued(Stored { subject, ..stored }, UnixMs(0))?;
+    Some(JobSummary { waits_for, ..of_job(queued.job, Place::Held { due }, since) })
+}
+
 fn of_job(job: Job, place: Place, since: UnixMs) -> JobSummary {
     JobSummary {
         id: job.id,
@@ -221,6 +246,7 @@ fn of_job(job: Job, place: Place, since: UnixMs) -> JobSummary {
         published: job.published,
         since,
         tags: job.wishes.tags,
+        waits_for: None,
     }
 }
 
@@ -230,7 +256,8 @@ fn done(stored: Stored) -> Option<JobSummary> {
     }
     let ResultRecord { id, task, queue, lane, outcome, attempt, published, finished, tags, .. } =
         decode(stored).ok()?.record;
-    Some(JobSummary { id, place: Place::Done(outcome), task, queue, lane, attempt, published, since: finished, tags })
+    let (place, since, waits_for) = (Place::Done(outcome), finished, None);
+    Some(JobSummary { id, place, task, queue, lane, attempt, published, since, tags, waits_for })
 }
 
 #[cfg(test)]
@@ -248,6 +275,7 @@ mod tests {
             published: UnixMs(1),
             since: UnixMs(1),
             tags: vec!["a".into()],
+            waits_for: None,
         }
     }
 

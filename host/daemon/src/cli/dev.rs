@@ -28,8 +28,8 @@ pub struct DevArgs {
     /// A nats-server program to use.
     #[arg(long, value_name = "FILE", env = "LOVAGE_NATS_SERVER")]
     nats_server: Option<PathBuf>,
-    /// A queue to serve, with its share; may be given several times [default: default].
-    #[arg(long = "queue", value_name = "NAME[=WEIGHT]")]
+    /// A queue to serve, with its share; several with commas, or by giving this again [default: default].
+    #[arg(long = "queue", value_name = "NAME[=WEIGHT],…", value_delimiter = ',')]
     queues: Vec<QueueShare>,
     /// Attempts at once [default: eight for each core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8000))]
@@ -82,6 +82,7 @@ async fn serve(args: &DevArgs, server: &mut Running, stops: &mut Stops, output: 
     let died = loop {
         tokio::select! {
             () = stops.next() => break None,
+            () = worker.told_to_drain() => break None,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
         if let Some(status) = server.ended().or_exit(Exit::Host)? {

@@ -82,6 +82,8 @@ enum StateArg {
     Delayed,
     /// Failed, and due for another attempt.
     WaitingRetry,
+    /// Waiting for a limit or a pause.
+    Held,
     /// Ended.
     Done,
 }
@@ -98,6 +100,7 @@ pub(super) fn state_name(state: ListState) -> &'static str {
         ListState::Queued => "queued",
         ListState::Delayed => "delayed",
         ListState::WaitingRetry => "waiting-retry",
+        ListState::Held => "held",
         ListState::Done => "done",
     }
 }
@@ -131,6 +134,7 @@ async fn await_end(client: &Client, id: &JobId, timeout: Option<Duration>, outpu
         JobState::Queued { .. } => "queued or running".to_owned(),
         JobState::Delayed { due } => format!("delayed until {}", when(due)),
         JobState::WaitingRetry { due, attempt } => format!("attempt {attempt} comes at {}", when(due)),
+        JobState::Held { waits_for, .. } => format!("waits for {waits_for}"),
     };
     let result = wait::until_end(client, (id, &place), timeout, events).await?;
     ended::print(&result, output)
@@ -141,6 +145,7 @@ async fn list(client: &Client, args: &ListArgs, output: Output) -> Result<Exit, 
         StateArg::Queued => ListState::Queued,
         StateArg::Delayed => ListState::Delayed,
         StateArg::WaitingRetry => ListState::WaitingRetry,
+        StateArg::Held => ListState::Held,
         StateArg::Done => ListState::Done,
     });
     let filter = ListFilter {
@@ -157,7 +162,7 @@ async fn list(client: &Client, args: &ListArgs, output: Output) -> Result<Exit, 
     } else if page.jobs.is_empty() {
         output.note("no such jobs");
     } else {
-        let heads = ["ID", "STATE", "TASK", "QUEUE", "ATTEMPT", "SINCE", "DUE", "TAGS"];
+        let heads = ["ID", "STATE", "TASK", "QUEUE", "ATTEMPT", "SINCE", "DUE", "WAITS FOR", "TAGS"];
         output.table(&heads, page.jobs.iter().map(row).collect())?;
     }
     if page.more {
@@ -170,7 +175,7 @@ fn parts(place: &Place) -> (&'static str, Option<lovage_job::unit::UnixMs>, Opti
     let state = state_name(place.state());
     match place {
         Place::Queued => (state, None, None),
-        Place::Delayed { due } | Place::WaitingRetry { due } => (state, Some(*due), None),
+        Place::Delayed { due } | Place::WaitingRetry { due } | Place::Held { due } => (state, Some(*due), None),
         Place::Done(outcome) => (state, None, Some(*outcome)),
     }
 }
@@ -180,6 +185,7 @@ fn as_json(job: &JobSummary) -> Value {
     json!({
         "id": job.id, "state": state, "outcome": outcome, "due": due, "task": job.task, "queue": job.queue,
         "lane": job.lane, "attempt": job.attempt, "published": job.published, "since": job.since, "tags": job.tags,
+        "waits_for": job.waits_for,
     })
 }
 
@@ -193,6 +199,7 @@ fn row(job: &JobSummary) -> Vec<String> {
         job.attempt.to_string(),
         when(job.since),
         due.map(when).unwrap_or_default(),
+        job.waits_for.clone().unwrap_or_default(),
         job.tags.join(" "),
     ]
 }
@@ -212,7 +219,10 @@ async fn cancel(client: &Client, ids: &[JobId], reason: &str, output: Output) ->
                     "unknown"
                 }
                 JobState::Done(result) => result.record.outcome.as_str(),
-                JobState::Queued { .. } | JobState::Delayed { .. } | JobState::WaitingRetry { .. } => "requested",
+                JobState::Queued { .. }
+                | JobState::Delayed { .. }
+                | JobState::WaitingRetry { .. }
+                | JobState::Held { .. } => "requested",
             },
         };
         match told {

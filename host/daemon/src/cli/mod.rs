@@ -10,9 +10,11 @@ mod ended;
 mod exit;
 mod input;
 mod job;
+mod limit;
 mod live;
 mod new;
 mod output;
+mod pause;
 mod push;
 mod run;
 mod submit;
@@ -20,6 +22,7 @@ mod task;
 mod wait;
 mod watch;
 mod worker;
+mod workers;
 
 use clap::{Args, Parser, Subcommand};
 use connection::ConnectionArgs;
@@ -64,6 +67,13 @@ enum Command {
     Job(job::JobCommand),
     #[command(subcommand)]
     Dead(dead::DeadCommand),
+    #[command(subcommand)]
+    Limit(limit::LimitCommand),
+    #[command(subcommand)]
+    Pause(pause::PauseCommand),
+    #[command(subcommand)]
+    Resume(pause::Target),
+    Workers(workers::WorkersArgs),
     Watch(watch::WatchArgs),
     New(new::NewArgs),
     Completions(completions::CompletionsArgs),
@@ -116,6 +126,10 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Submit(args) => submit::main(*args, connection, output).await,
         Command::Job(command) => job::main(command, connection, output).await,
         Command::Dead(command) => dead::main(command, connection, output).await,
+        Command::Limit(command) => limit::main(command, connection, output).await,
+        Command::Pause(command) => pause::main(command, connection, output).await,
+        Command::Resume(target) => pause::resume(&target, connection, output).await,
+        Command::Workers(args) => workers::main(args, connection, output).await,
         Command::Watch(args) => watch::main(args, connection, output).await,
         Command::New(args) => new::main(&args, output),
         Command::Completions(args) => completions::main(&args, output),

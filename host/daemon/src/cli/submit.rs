@@ -80,6 +80,9 @@ struct JobArgs {
     /// The longest time of an attempt.
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     run_timeout: Option<Duration>,
+    /// What limits per key count by, such as a customer.
+    #[arg(long, value_name = "KEY")]
+    limit_key: Option<String>,
     /// The version to run: a version, an alias or sha256:… [default: stable].
     #[arg(long = "version", value_name = "V")]
     version: Option<VersionRef>,
@@ -136,6 +139,7 @@ impl JobArgs {
         job.backoff = self.backoff.clone();
         job.retry_on = self.retry_on;
         job.timeout = self.run_timeout;
+        job.limit_key = self.limit_key.clone();
         job.expires = self.expires;
         job.due = self.delay.map(When::In).or(self.at.map(When::At));
         job.tags = self.tags.clone();
@@ -190,7 +194,7 @@ fn print(submitted: &Submitted, output: Output) -> Result<Exit, Failure> {
     if output.json {
         let (due, outcome) = match place {
             Place::Queued => (None, None),
-            Place::Delayed { due } | Place::WaitingRetry { due } => (Some(due), None),
+            Place::Delayed { due } | Place::WaitingRetry { due } | Place::Held { due } => (Some(due), None),
             Place::Done(outcome) => (None, Some(outcome)),
         };
         output.value(&json!({"id": id, "existing": existing, "state": state, "due": due, "outcome": outcome}))?;
@@ -209,6 +213,7 @@ fn place_of(place: &Place) -> String {
         Place::Queued => "queued".to_owned(),
         Place::Delayed { due } => format!("delayed until {}", super::task::when(*due)),
         Place::WaitingRetry { due } => format!("failed before; again at {}", super::task::when(*due)),
+        Place::Held { due } => format!("held until {} at the latest", super::task::when(*due)),
         Place::Done(outcome) => outcome.to_string(),
     }
 }
@@ -240,17 +245,22 @@ fn failure(error: &SubmitError) -> Failure {
 
 /// Says so where no worker has ever served the queue: the job would wait without a word.
 async fn warn_unserved(client: &Client, queue: &QueueName, output: Output) {
+    if is_unserved(client, queue).await {
+        output.note(&format!("no worker has served queue {queue} yet; the job waits until one does"));
+    }
+}
+
+/// Whether no worker has ever served a queue. False where that cannot be told.
+pub(super) async fn is_unserved(client: &Client, queue: &QueueName) -> bool {
     /// How long to wait for an answer: not every user may ask.
     const TIMEOUT: Duration = Duration::from_millis(500);
     /// The broker's number for a consumer that is not there.
     const NO_CONSUMER: u64 = 10_014;
     let (stream, consumer) = (asset::jobs(client.tenant()), asset::consumer(Lane::Normal, queue));
     let asked = client.nats().request(format!("$JS.API.CONSUMER.INFO.{stream}.{consumer}"), "".into());
-    let Ok(Ok(answer)) = tokio::time::timeout(TIMEOUT, asked).await else { return };
+    let Ok(Ok(answer)) = tokio::time::timeout(TIMEOUT, asked).await else { return false };
     let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap_or_default();
-    if answer.pointer("/error/err_code").and_then(serde_json::Value::as_u64) == Some(NO_CONSUMER) {
-        output.note(&format!("no worker has served queue {queue} yet; the job waits until one does"));
-    }
+    answer.pointer("/error/err_code").and_then(serde_json::Value::as_u64) == Some(NO_CONSUMER)
 }
 
 #[cfg(test)]

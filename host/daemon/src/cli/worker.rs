@@ -19,12 +19,16 @@ use tokio::sync::watch;
 /// Run jobs until told to stop.
 ///
 /// SIGTERM or Ctrl-C drains: no new jobs, running ones may end; a second signal interrupts them and puts their jobs
-/// back into the queue, which costs them no attempt.
+/// back into the queue, which costs them no attempt. SIGUSR1 or SIGTSTP makes the worker quiet: no new jobs, running
+/// ones go on, and the process stays until it is resumed with `lovage workers resume` or stopped.
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
-    /// A queue to serve, with its share; may be given several times [default: default].
-    #[arg(long = "queue", value_name = "NAME[=WEIGHT]")]
+    /// A queue to serve, with its share; several with commas, or by giving this again [default: default].
+    #[arg(long = "queue", value_name = "NAME[=WEIGHT],…", value_delimiter = ',')]
     queues: Vec<QueueShare>,
+    /// Serve the queues strictly in the order given: a later one only when no earlier one has jobs waiting.
+    #[arg(long)]
+    strict: bool,
     /// Attempts at once [default: eight for each core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8000))]
     concurrency: Option<u16>,
@@ -49,7 +53,7 @@ impl WorkerArgs {
     /// The worker of `lovage dev`: defaults, but for what its user says.
     pub(super) fn of_dev(queues: Vec<QueueShare>, concurrency: Option<u16>) -> Self {
         let (name, cache_dir, drain, config) = (None, None, None, None);
-        Self { queues, concurrency, name, cache_dir, drain, config, log_format: LogFormat::Text }
+        Self { queues, strict: false, concurrency, name, cache_dir, drain, config, log_format: LogFormat::Text }
     }
 }
 
@@ -57,16 +61,20 @@ impl WorkerArgs {
 #[derive(Debug, Clone)]
 pub struct QueueShare {
     name: QueueName,
-    weight: usize,
+    weight: Option<usize>,
 }
 
 impl FromStr for QueueShare {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, weight) = text.split_once('=').unwrap_or((text, "1"));
+        let (name, weight) = match text.split_once('=') {
+            Some((name, weight)) => (name, Some(weight)),
+            None => (text, None),
+        };
         let name = name.parse().map_err(|error: lovage_job::name::NameError| error.to_string())?;
+        let Some(weight) = weight else { return Ok(Self { name, weight: None }) };
         match weight.parse() {
-            Ok(weight) if (1..=100).contains(&weight) => Ok(Self { name, weight }),
+            Ok(number) if (1..=100).contains(&number) => Ok(Self { name, weight: Some(number) }),
             _ => Err(format!("weight {weight:?} is not a whole number from 1 to 100")),
         }
     }
@@ -88,7 +96,14 @@ pub(super) async fn main(args: WorkerArgs, connection: &ConnectionArgs) -> Resul
     let name = options.name.clone();
     let worker = Worker::start(options, client.clone(), connections(client)).await.or_exit(Exit::Broker)?;
     tracing::info!(worker = %name, "ready");
-    stops.next().await;
+    let mut rests = Rests::new()?;
+    loop {
+        tokio::select! {
+            () = stops.next() => break,
+            () = worker.told_to_drain() => break,
+            () = rests.next() => worker.set_quiet(true),
+        }
+    }
     worker.stop(stops.next()).await;
     Ok(Exit::Done)
 }
@@ -98,12 +113,17 @@ pub(super) fn worker_options(args: &WorkerArgs) -> Result<WorkerOptions, Failure
     let mut file = args.config.as_deref().map(WorkerFile::read).transpose().or_exit(Exit::Usage)?.unwrap_or_default();
     file.concurrency = args.concurrency.map(usize::from).or(file.concurrency);
     file.drain = args.drain.unwrap_or(file.drain);
+    file.strict |= args.strict;
     let mut queues: Vec<(QueueName, usize)> = Vec::new();
     for queue in &args.queues {
         if queues.iter().any(|(name, _)| *name == queue.name) {
             return Err(Failure::new(Exit::Usage, format!("queue {} is given twice", queue.name)));
         }
-        queues.push((queue.name.clone(), queue.weight));
+        if let Some(weight) = queue.weight.filter(|_| file.strict) {
+            let message = format!("queue {}={weight} has a share, which means nothing in strict order", queue.name);
+            return Err(Failure::new(Exit::Usage, message).hint("leave out =WEIGHT, or --strict"));
+        }
+        queues.push((queue.name.clone(), queue.weight.unwrap_or(1)));
     }
     if queues.len() > QUEUES_MAX {
         let message = format!("{} queues are more than {QUEUES_MAX}", queues.len());
@@ -151,6 +171,31 @@ pub(crate) fn connections(client: async_nats::Client) -> watch::Receiver<u64> {
         }
     });
     receiver
+}
+
+/// The signals that make a worker quiet: SIGUSR1 and SIGTSTP.
+struct Rests {
+    user: tokio::signal::unix::Signal,
+    stop: tokio::signal::unix::Signal,
+}
+
+impl Rests {
+    /// Listens from now on.
+    fn new() -> Result<Self, Failure> {
+        let tstp = SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw());
+        Ok(Self {
+            user: signal(SignalKind::user_defined1()).or_exit(Exit::Host)?,
+            stop: signal(tstp).or_exit(Exit::Host)?,
+        })
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.user.recv() => {}
+            _ = self.stop.recv() => {}
+        }
+    }
 }
 
 /// The signals that stop a command: SIGTERM and SIGINT.

@@ -2,17 +2,22 @@
 
 use super::control::Cancels;
 use super::logs::Logs;
+use super::permits::Permits;
+use super::rules::Rules;
 use super::settle::{Settler, tell};
 use super::store::{Payloads, Results};
-use crate::ports::{Broker, BrokerError, Delivery, Settlement};
+use crate::ports::{Broker, BrokerError, Delivery, GiveBack, Settlement};
 use async_nats::Client;
 use bytes::Bytes;
 use lovage_job::crash::CrashRecord;
 use lovage_job::event::Event;
+use lovage_job::job::Job;
+use lovage_job::limit::{Applied, JobRules, Rate};
 use lovage_job::log::LogPiece;
 use lovage_job::name::{Digest, JobId, TenantName};
 use lovage_job::result::JobResult;
 use lovage_job::subject::Lot;
+use lovage_job::unit::UnixMs;
 use std::sync::Arc;
 
 /// Outputs above this size go to the object store, whatever a message may carry.
@@ -33,6 +38,10 @@ pub struct NatsBroker {
     pub logs: Logs,
     /// What was cancelled.
     pub cancels: Arc<Cancels>,
+    /// Limits and pauses.
+    pub rules: Arc<Rules>,
+    /// What this worker's jobs hold under limits.
+    pub permits: Arc<Permits>,
     /// Where the rare endings are confirmed: guests must not wait for them.
     pub runtime: tokio::runtime::Handle,
 }
@@ -80,6 +89,18 @@ impl Broker for NatsBroker {
         change: impl FnMut(&mut CrashRecord) -> bool + Send,
     ) -> Result<CrashRecord, BrokerError> {
         self.settler.crashes.change(message.lease.address(), change).await
+    }
+
+    fn rules_of(&self, job: &Job) -> Option<JobRules> {
+        self.rules.of(job)
+    }
+
+    async fn permit(&self, job: &Job, limit: &Applied) -> Result<Option<GiveBack>, BrokerError> {
+        self.permits.permit(job, limit).await
+    }
+
+    async fn place(&self, job: &Job, limit: &Applied, rate: &Rate) -> Result<UnixMs, BrokerError> {
+        self.permits.place(job, limit, rate).await
     }
 
     fn cancelled(&self, tenant: &TenantName, id: &JobId) -> Option<String> {

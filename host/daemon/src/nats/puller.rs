@@ -5,6 +5,7 @@
 //! broker that says nothing for two heartbeats is asked again.
 
 use super::api::{DeliveryInfo, PullRequest};
+use super::rules::Rules;
 use super::settle::{RELEASED_TOGETHER, Settler};
 use crate::intake::SourceHandle;
 use crate::lease::Leases;
@@ -59,6 +60,8 @@ pub struct Puller {
     pub settler: Arc<Settler>,
     /// Changes whenever the connection was made anew: what was asked before is forgotten.
     pub connections: watch::Receiver<u64>,
+    /// Whether jobs may be asked for: the queue may be paused, or the worker quiet.
+    pub rules: Arc<Rules>,
     /// Told when the consumer is missing.
     pub missing: tokio::sync::mpsc::Sender<SourceName>,
 }
@@ -72,10 +75,21 @@ struct Asked {
 impl Puller {
     /// Pulls until `stop`. Messages that arrive afterwards are released.
     pub async fn run(mut self, stop: CancellationToken) {
-        let inbox = self.client.new_inbox();
+        let mut changes = self.rules.changes();
         while !stop.is_cancelled() {
+            changes.mark_unchanged();
+            if !self.rules.is_open(&self.name.tenant, &self.name.queue) {
+                self.put_back().await;
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    changed = changes.changed() => if changed.is_err() { return },
+                }
+                continue;
+            }
+            // an inbox of its own each time: what was asked for before a pause must not come after it
+            let inbox = self.client.new_inbox();
             match self.client.subscribe(inbox.clone()).await {
-                Ok(mut messages) => self.pull(&inbox, &mut messages, &stop).await,
+                Ok(mut messages) => self.pull(&inbox, &mut messages, (&stop, &mut changes)).await,
                 Err(error) => {
                     tracing::debug!(error = %error, "subscription refused, trying again");
                     tokio::time::sleep(PAUSE).await;
@@ -84,13 +98,32 @@ impl Puller {
         }
     }
 
-    async fn pull(&mut self, inbox: &str, messages: &mut Subscriber, stop: &CancellationToken) {
+    /// Gives back what waits here of a queue that was closed, so that it stays with the broker.
+    async fn put_back(&self) {
+        for job in self.source.recall() {
+            let address = job.lease.address().to_owned();
+            let _lease_runs_out_otherwise = self.client.publish(address, "-NAK".into()).await;
+        }
+    }
+
+    /// Pulls until `stop`, or until the queue is closed.
+    async fn pull(
+        &mut self,
+        inbox: &str,
+        messages: &mut Subscriber,
+        (stop, changes): (&CancellationToken, &mut watch::Receiver<u64>),
+    ) {
         let mut asked = Asked { credit: 0, heard: Instant::now() };
         loop {
             self.ask(inbox, &mut asked).await;
             // every arm is safe to drop: a message is only taken from the subscription when its arm wins
             tokio::select! {
                 () = stop.cancelled() => break,
+                _ = changes.changed() => {
+                    if !self.rules.is_open(&self.name.tenant, &self.name.queue) {
+                        break;
+                    }
+                }
                 message = messages.next() => match message {
                     Some(message) => self.receive(message, &mut asked).await,
                     None => return,

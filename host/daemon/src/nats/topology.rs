@@ -61,7 +61,8 @@ pub async fn ensure_shared(js: &Context, config: TopologyConfig) -> Result<(), T
     for (bucket, about) in [
         (asset::CATALOG, "tasks, versions and aliases"),
         (asset::TENANTS, "tenants"),
-        (asset::CONTROL, "cancels and pauses"),
+        (asset::CONTROL, "cancels, pauses and limits"),
+        (lovage_job::limit::STATES, "who runs how many under each limit"),
     ] {
         let config = kv::Config {
             bucket: bucket.to_owned(),

@@ -31,7 +31,7 @@ pub(super) struct Admitted {
 pub(super) async fn admit<B: Broker, T>(shared: &Shared<B, T>, decoded: Decoded) -> Step<Admitted> {
     let Decoded { job, message } = decoded;
     // a second delivery may be of a job that is done: its worker died between the result and the acknowledgement
-    if message.delivered > 1 {
+    if message.delivered > 1 || hold::has_waited(&message) {
         match shared.broker.result(&message.tenant, &job.id).await {
             Ok(None) => {}
             Ok(Some(result)) => return Step::End(done_already(message, result)),

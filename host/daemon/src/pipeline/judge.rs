@@ -72,7 +72,9 @@ fn snooze<B, T>(shared: &Shared<B, T>, executed: Executed, delay: Duration) -> S
     let due = at.after(delay);
     let reason = report.outcome.error().map(|error| error.message).unwrap_or_default();
     let event = event_of(shared, &job, at, Happening::Retrying { outcome, message: reason, due, past });
-    let headers = job.put_back(&message.headers);
+    let mut headers = job.put_back(&message.headers);
+    // this attempt has used its places under rates
+    headers.remove(lovage_job::header::RESERVED);
     put_back(message, &job, None, due, headers, event)
 }
 

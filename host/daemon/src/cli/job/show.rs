@@ -25,7 +25,9 @@ pub(super) async fn main(client: &Client, id: &JobId, target: Option<&str>, outp
             None if output.json => output.value(&EndedJob::new(&result, RESULT_BYTES_MAX)).map(|()| Exit::Done),
             None => print(&result, output).map(|()| Exit::Done),
         },
-        JobState::Queued { .. } | JobState::Delayed { .. } | JobState::WaitingRetry { .. } if target.is_some() => {
+        JobState::Queued { .. } | JobState::Delayed { .. } | JobState::WaitingRetry { .. } | JobState::Held { .. }
+            if target.is_some() =>
+        {
             let failure = Failure::new(Exit::NotFound, format!("job {id} has no result yet"));
             Err(failure.hint(format!("`lovage job wait {id}` waits for it")))
         }
@@ -45,8 +47,21 @@ pub(super) async fn main(client: &Client, id: &JobId, target: Option<&str>, outp
             Ok(Exit::Done)
         }
         JobState::Delayed { due } => scheduled(id, "delayed", due, 1, output),
+        JobState::Held { waits_for, due, attempt } => held(id, &waits_for, due, attempt, output),
         JobState::WaitingRetry { due, attempt } => scheduled(id, "waiting-retry", due, attempt, output),
     }
+}
+
+fn held(id: &JobId, waits_for: &str, due: UnixMs, attempt: u32, output: Output) -> Result<Exit, Failure> {
+    if output.json {
+        let about = json!({"id": id, "state": "held", "waits_for": waits_for, "due": due, "attempt": attempt});
+        return output.value(&about).map(|()| Exit::Done);
+    }
+    output.line(&format!("job       {id}"))?;
+    output.line(&format!("state     held, waits for {waits_for}"))?;
+    output.line(&format!("attempt   {attempt}"))?;
+    output.line(&format!("due       {} at the latest, to look again", when(due)))?;
+    Ok(Exit::Done)
 }
 
 fn scheduled(id: &JobId, state: &str, due: UnixMs, attempt: u32, output: Output) -> Result<Exit, Failure> {

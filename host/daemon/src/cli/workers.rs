@@ -1,0 +1,85 @@
+//! `lovage workers`: those that run now, and telling one to rest, to go on or to end.
+
+use super::connection::ConnectionArgs;
+use super::task::when;
+use super::{Exit, Failure, Output};
+use clap::{Args, Subcommand};
+use lovage_client::WorkerError;
+use lovage_job::name::JobId;
+use lovage_job::worker::WorkerInfo;
+
+/// See the workers that run now, and tell one to rest, to go on or to end.
+#[derive(Debug, Args)]
+pub struct WorkersArgs {
+    #[command(subcommand)]
+    command: Option<WorkersCommand>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum WorkersCommand {
+    /// List the workers that run now.
+    #[command(visible_alias = "ls")]
+    List,
+    /// Let a worker take no new jobs; running ones go on, and the worker stays.
+    Quiet {
+        /// The worker.
+        name: JobId,
+    },
+    /// Let a quiet worker take jobs again.
+    Resume {
+        /// The worker.
+        name: JobId,
+    },
+    /// Let a worker take no new jobs and end when its running ones have, as SIGTERM does.
+    Drain {
+        /// The worker.
+        name: JobId,
+    },
+}
+
+pub(super) async fn main(args: WorkersArgs, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
+    let client = connection.client().await?;
+    let told = match args.command.unwrap_or(WorkersCommand::List) {
+        WorkersCommand::List => return list(&client.workers().await.map_err(failure)?, output),
+        WorkersCommand::Quiet { name } => client.quiet_worker(&name).await,
+        WorkersCommand::Resume { name } => client.resume_worker(&name).await,
+        WorkersCommand::Drain { name } => client.drain_worker(&name).await,
+    };
+    let info = told.map_err(failure)?;
+    match output.json {
+        true => output.value(&info)?,
+        false => output.line(&format!("{}: {}, {} running", info.name, info.mode.as_str(), info.running))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn failure(error: WorkerError) -> Failure {
+    match &error {
+        WorkerError::Unknown(_) => Failure::new(Exit::NotFound, error).hint("`lovage workers` lists those that run"),
+        WorkerError::Silent(_) => Failure::new(Exit::Broker, error),
+    }
+}
+
+fn list(workers: &[WorkerInfo], output: Output) -> Result<Exit, Failure> {
+    if output.json {
+        output.value(&workers)?;
+    } else if workers.is_empty() {
+        output.note("no workers run");
+    } else {
+        let row = |worker: &WorkerInfo| {
+            let queues: Vec<&str> = worker.queues.iter().map(lovage_job::name::QueueName::as_str).collect();
+            vec![
+                worker.name.to_string(),
+                worker.mode.as_str().to_owned(),
+                format!("{}/{}", worker.running, worker.concurrency),
+                queues.join(" "),
+                when(worker.started),
+                worker.version.clone(),
+            ]
+        };
+        output
+            .table(&["WORKER", "STATE", "RUNNING", "QUEUES", "SINCE", "VERSION"], workers.iter().map(row).collect())?;
+    }
+    Ok(Exit::Done)
+}

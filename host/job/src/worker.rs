@@ -1,0 +1,108 @@
+//! What workers tell of themselves and can be told: the words of a request on a worker's own subject.
+
+use crate::name::{JobId, QueueName};
+use crate::unit::UnixMs;
+use serde::{Deserialize, Serialize};
+
+/// The subject on which every worker answers with its [`WorkerInfo`].
+pub const EVERY_WORKER: &str = "lovage-workers";
+
+/// The subject on which one worker answers, and obeys.
+pub fn subject(name: &JobId) -> String {
+    format!("{EVERY_WORKER}.{name}")
+}
+
+/// What a worker can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// To say how it is.
+    Info,
+    /// To take no new jobs; running ones go on.
+    Quiet,
+    /// To take jobs again.
+    Resume,
+    /// To take no new jobs, and to end when the running ones have.
+    Drain,
+}
+
+impl Command {
+    /// The body of the request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "",
+            Self::Quiet => "quiet",
+            Self::Resume => "resume",
+            Self::Drain => "drain",
+        }
+    }
+
+    /// Reads the body of a request.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        [Self::Info, Self::Quiet, Self::Resume, Self::Drain]
+            .into_iter()
+            .find(|command| command.as_str().as_bytes() == body)
+    }
+}
+
+/// How a worker is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkerMode {
+    /// It takes jobs.
+    Running,
+    /// It takes no new jobs.
+    Quiet,
+    /// It takes no new jobs and ends soon.
+    Draining,
+}
+
+impl WorkerMode {
+    /// The name for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Quiet => "quiet",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// What a worker tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerInfo {
+    /// Its name.
+    pub name: JobId,
+    /// Whether it takes jobs.
+    pub mode: WorkerMode,
+    /// How many attempts it runs now.
+    pub running: usize,
+    /// How many it can run at once.
+    pub concurrency: usize,
+    /// The queues it serves.
+    pub queues: Vec<QueueName>,
+    /// Since when it runs.
+    pub started: UnixMs,
+    /// Its version of Lovage.
+    pub version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_read_back_and_others_are_none() {
+        for command in [Command::Info, Command::Quiet, Command::Resume, Command::Drain] {
+            assert_eq!(Command::parse(command.as_str().as_bytes()), Some(command));
+        }
+        assert_eq!(Command::parse(b"stop"), None);
+    }
+
+    #[test]
+    fn information_reads_back() {
+        let text =
+            r#"{"name":"a","mode":"quiet","running":2,"concurrency":8,"queues":["default"],"started":7,"version":"1"}"#;
+        let info: WorkerInfo = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&info).unwrap(), text);
+    }
+}
