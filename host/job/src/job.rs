@@ -4,6 +4,7 @@ use crate::catalog::VersionRef;
 use crate::header::{self, Headers};
 use crate::name::{Digest, JobId};
 use crate::retry::{Backoff, RetryPolicy};
+use crate::schedule::ScheduledRun;
 use crate::subject::JobSubject;
 use crate::trail::Trail;
 use crate::unit::UnixMs;
@@ -28,6 +29,8 @@ pub struct Job {
     pub trail: Trail,
     /// When the job was first published.
     pub published: UnixMs,
+    /// The run of a schedule that this is.
+    pub run: Option<ScheduledRun>,
     /// The publisher's own headers, for the guest.
     pub headers: Headers,
 }

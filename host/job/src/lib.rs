@@ -18,6 +18,7 @@ pub mod name;
 pub mod outcome;
 pub mod result;
 pub mod retry;
+pub mod schedule;
 pub mod schema;
 pub mod subject;
 pub mod trail;
