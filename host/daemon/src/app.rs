@@ -156,6 +156,7 @@ impl Worker {
             served: std::sync::Mutex::default(),
         });
         tenants.follow(misses).await?;
+        crate::planner::start(&js, &stop_intake, &tracker).await?;
         Ok(Self { stop_intake, stop_all, tracker, intake, running, settler, guests, client, drain: options.file.drain })
     }
 

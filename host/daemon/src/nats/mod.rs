@@ -11,4 +11,5 @@ pub mod puller;
 pub mod settle;
 pub mod store;
 pub mod sweep;
+pub mod ticks;
 pub mod topology;
