@@ -10,10 +10,12 @@ mod ended;
 mod exit;
 mod input;
 mod job;
+mod manifest;
 mod new;
 mod output;
 mod push;
 mod run;
+mod schedule;
 mod submit;
 mod task;
 mod wait;
@@ -63,6 +65,8 @@ enum Command {
     Job(job::JobCommand),
     #[command(subcommand)]
     Dead(dead::DeadCommand),
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
     Watch(watch::WatchArgs),
     New(new::NewArgs),
     Completions(completions::CompletionsArgs),
@@ -115,6 +119,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Submit(args) => submit::main(*args, connection, output).await,
         Command::Job(command) => job::main(command, connection, output).await,
         Command::Dead(command) => dead::main(command, connection, output).await,
+        Command::Schedule(command) => schedule::main(command, connection, output).await,
         Command::Watch(args) => watch::main(args, connection, output).await,
         Command::New(args) => new::main(&args, output),
         Command::Completions(args) => completions::main(&args, output),
