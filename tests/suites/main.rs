@@ -13,6 +13,7 @@ mod crash;
 mod deploy;
 mod jobs;
 mod outcomes;
+mod schedules;
 mod server;
 mod shapes;
 mod sizes;
