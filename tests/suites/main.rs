@@ -17,6 +17,7 @@ mod logs;
 mod outcomes;
 mod quarantine;
 mod retries;
+mod schedules;
 mod server;
 mod shapes;
 mod sizes;

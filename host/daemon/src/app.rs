@@ -177,6 +177,7 @@ impl Worker {
             served: std::sync::Mutex::default(),
         });
         tenants.follow(misses).await?;
+        crate::planner::start(&js, &stop_intake, &tracker).await?;
         let drain = options.file.drain;
         Ok(Self { stop_intake, stop_all, tracker, intake, running, settler, guests, client, permits, presence, drain })
     }

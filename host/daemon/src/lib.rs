@@ -14,6 +14,7 @@ pub mod intake;
 pub mod lease;
 pub mod nats;
 pub mod pipeline;
+pub mod planner;
 pub mod ports;
 pub mod presence;
 pub mod registry;

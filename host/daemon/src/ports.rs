@@ -3,6 +3,10 @@
 //! The pipeline knows these types and traits and nothing of NATS; the `nats` room implements them and knows nothing
 //! of the pipeline.
 
+mod schedules;
+
+pub use schedules::Schedules;
+
 use bytes::Bytes;
 use lovage_job::catalog::VersionRef;
 use lovage_job::crash::CrashRecord;
@@ -97,6 +101,8 @@ pub struct Finish {
     pub reply: Option<String>,
     /// The dead letter of a job that failed for good.
     pub dead: Option<DeadLetter>,
+    /// Where the next run waits of the schedule that this was a run of.
+    pub wakes: Option<Lot>,
     /// What watchers are told.
     pub event: Event,
 }
@@ -156,7 +162,7 @@ impl std::fmt::Debug for Holds {
 pub struct BrokerError(pub String);
 
 /// The broker, as the pipeline sees it.
-pub trait Broker: Send + Sync + 'static {
+pub trait Broker: Schedules + Send + Sync + 'static {
     /// Settles a held message; returns once the message is under way, not once it is confirmed.
     fn settle(&self, settlement: Settlement) -> impl Future<Output = ()> + Send;
     /// Tells watchers; may be lost.

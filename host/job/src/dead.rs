@@ -93,6 +93,8 @@ impl DeadLetter {
         let stale = |name: &str| header::FROM_WORKERS.iter().any(|worker| worker.eq_ignore_ascii_case(name));
         let mut headers: Headers = self.headers.iter().filter(|(name, _)| !stale(name)).collect();
         headers.remove(header::EXPIRES);
+        // a tick runs once; its replay is a run of the schedule by hand
+        headers.remove(header::SLOT);
         headers
     }
 }

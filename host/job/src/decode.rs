@@ -4,6 +4,7 @@ use crate::header::{self, Headers};
 use crate::job::{Job, Wishes};
 use crate::name::{JobId, TenantName};
 use crate::retry::ATTEMPTS_MAX;
+use crate::schedule::ScheduledRun;
 use crate::subject::{JobSubject, SubjectError};
 use crate::trail::Trail;
 use crate::unit::{UnixMs, parse_span};
@@ -77,6 +78,7 @@ pub fn decode(subject: &str, headers: &Headers, origin: Origin) -> Result<Job, D
     let id = job_id(&subject, headers, origin)?;
     let published = number(headers, header::PUBLISHED)?.map_or(origin.stored, UnixMs);
     Ok(Job {
+        run: scheduled_run(headers, &id)?,
         id,
         wishes: wishes(headers, published, &subject.tenant)?,
         subject,
@@ -98,6 +100,22 @@ fn job_id(subject: &JobSubject, headers: &Headers, origin: Origin) -> Result<Job
         (Some(id), _) => Ok(id.clone()),
         (None, Some(id)) => Ok(id),
         (None, None) => Ok(origin.job_id()),
+    }
+}
+
+/// The run of a schedule that a job is. A tick has the id of its slot and no other, so that nobody can claim a tick
+/// for another job.
+fn scheduled_run(headers: &Headers, id: &JobId) -> Result<Option<ScheduledRun>, DecodeError> {
+    let slot = number(headers, header::SLOT)?.map(UnixMs);
+    let Some(schedule) = parsed(headers, header::SCHEDULE)? else {
+        return match slot {
+            None => Ok(None),
+            Some(_) => Err(bad(header::SLOT, "a slot needs the schedule in Lovage-Schedule")),
+        };
+    };
+    match slot.map(|slot| JobId::of_tick(&schedule, slot.0)) {
+        Some(tick) if tick != *id => Err(bad(header::SLOT, format!("the tick of this slot is job {tick}, not {id}"))),
+        _ => Ok(Some(ScheduledRun { schedule, slot })),
     }
 }
 

@@ -157,3 +157,20 @@ proptest! {
         let _ = decode(SUBJECT, &headers, ORIGIN);
     }
 }
+
+#[test]
+fn a_tick_of_a_schedule_is_the_job_of_its_slot_and_no_other() {
+    let tick = headers(&[("Lovage-Schedule", "nightly"), ("Lovage-Slot", "5000"), ("Lovage-Id", "nightly-5000")]);
+    let run = decode(SUBJECT, &tick, ORIGIN).unwrap().run.unwrap();
+    assert_eq!((run.schedule.as_str(), run.slot), ("nightly", Some(UnixMs(5_000))));
+    let by_hand = decode(SUBJECT, &headers(&[("Lovage-Schedule", "nightly")]), ORIGIN).unwrap().run.unwrap();
+    assert_eq!(by_hand.slot, None);
+    for (bad, told) in [
+        (vec![("Lovage-Slot", "5000")], "needs the schedule"),
+        (vec![("Lovage-Schedule", "nightly"), ("Lovage-Slot", "5000")], "is job nightly-5000, not s10-7"),
+        (vec![("Lovage-Schedule", "nightly"), ("Lovage-Slot", "soon")], "not a whole number"),
+        (vec![("Lovage-Schedule", "night.ly")], "schedule name"),
+    ] {
+        assert!(refused(&bad).contains(told), "{bad:?}");
+    }
+}

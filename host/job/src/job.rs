@@ -5,6 +5,7 @@ use crate::header::{self, Headers};
 use crate::name::{Digest, JobId};
 use crate::retry::{Backoff, RetryPolicy};
 use crate::retry_on::RetryOn;
+use crate::schedule::ScheduledRun;
 use crate::subject::JobSubject;
 use crate::trail::Trail;
 use crate::unit::UnixMs;
@@ -31,6 +32,8 @@ pub struct Job {
     pub trail: Trail,
     /// When the job was first published.
     pub published: UnixMs,
+    /// The run of a schedule that this is.
+    pub run: Option<ScheduledRun>,
     /// The publisher's own headers, for the guest.
     pub headers: Headers,
 }

@@ -23,6 +23,7 @@ pub mod preview;
 pub mod result;
 pub mod retry;
 pub mod retry_on;
+pub mod schedule;
 pub mod schema;
 pub mod subject;
 pub mod trail;

@@ -135,6 +135,10 @@ checked_text!(
     JobId, "job id", is_job_id, JOB_ID_RULE
 );
 checked_text!(
+    /// A named rule of when a task runs.
+    ScheduleName, "schedule name", is_name, NAME_RULE
+);
+checked_text!(
     /// The SHA-256 of a component, written `sha256:<64 hexadecimal digits>`.
     Digest, "digest", is_digest, DIGEST_RULE
 );
@@ -199,6 +203,17 @@ impl JobId {
         hash.update(key.as_bytes());
         let digits = hex::encode(hash.finalize());
         Self(format!("k-{}", digits.get(..40).unwrap_or(&digits)).into())
+    }
+
+    /// The id of a tick of a schedule: its name and its slot in Unix milliseconds. The same tick has the same id,
+    /// whoever plans it.
+    pub fn of_tick(schedule: &ScheduleName, slot_unix_ms: u64) -> Self {
+        Self(format!("{schedule}-{slot_unix_ms}").into())
+    }
+
+    /// The id of a run of a schedule that was asked for by hand at a time.
+    pub fn of_run_now(schedule: &ScheduleName, unix_ms: u64) -> Self {
+        Self(format!("{schedule}-now-{unix_ms}").into())
     }
 
     /// A number in `0..range` that depends on the id alone; `0` for an empty range. Decides which side of a

@@ -2,7 +2,8 @@
 //!
 //! The topology and its reasons are in `host/docs/ARCHITECTURE.md`.
 
-use crate::name::{JobId, NameError, QueueName, TaskName, TenantName, VersionName};
+use crate::name::{JobId, NameError, QueueName, ScheduleName, TaskName, TenantName, VersionName};
+use crate::unit::UnixMs;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -140,6 +141,17 @@ pub fn schedule(tenant: &TenantName, kind: ScheduleKind, id: &JobId) -> String {
     format!("lovage.{tenant}.sched.{}.{id}", kind.token())
 }
 
+/// The subject that holds a planned tick of a schedule. `since` tells one definition of the schedule from the next, so
+/// that the ticks of an old one can be removed without a look at those of the new one.
+pub fn tick(tenant: &TenantName, name: &ScheduleName, since: UnixMs, slot: UnixMs) -> String {
+    format!("lovage.{tenant}.sched.{}.{name}.{}.{}", ScheduleKind::Tick.token(), since.0, slot.0)
+}
+
+/// The filter of the planned ticks of one definition of a schedule.
+pub fn tick_filter(tenant: &TenantName, name: &ScheduleName, since: UnixMs) -> String {
+    format!("lovage.{tenant}.sched.{}.{name}.{}.*", ScheduleKind::Tick.token(), since.0)
+}
+
 /// Where jobs wait that may not run yet: for a limit, a pause, or another run of their schedule. One token of a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lot(String);
@@ -233,7 +245,7 @@ pub fn control(tenant: &TenantName, command: &str, id: &JobId) -> String {
 
 /// The names of a tenant's streams and buckets.
 pub mod asset {
-    use super::{JobId, Lane, QueueName, TaskName, TenantName, VersionName};
+    use super::{JobId, Lane, QueueName, ScheduleName, TaskName, TenantName, VersionName};
 
     /// The stream of waiting jobs.
     pub fn jobs(tenant: &TenantName) -> String {
@@ -281,6 +293,31 @@ pub mod asset {
     pub const TENANTS: &str = "tenants";
     /// The bucket of cancels and pauses.
     pub const CONTROL: &str = "control";
+
+    /// The bucket of schedules.
+    pub const SCHEDULES: &str = "schedules";
+    /// The bucket of what is known of the ticks of schedules.
+    pub const TICKS: &str = "ticks";
+
+    /// The key of a schedule.
+    pub fn schedule_key(tenant: &TenantName, name: &ScheduleName) -> String {
+        format!("{tenant}.{name}")
+    }
+
+    /// The key that says up to which slot a schedule is planned.
+    pub fn cursor_key(tenant: &TenantName, name: &ScheduleName) -> String {
+        format!("{tenant}.cursor.{name}")
+    }
+
+    /// The key that says which run of a schedule is under way.
+    pub fn runs_key(tenant: &TenantName, name: &ScheduleName) -> String {
+        format!("{tenant}.runs.{name}")
+    }
+
+    /// The key of the claim of one run of a schedule.
+    pub fn claim_key(tenant: &TenantName, name: &ScheduleName, id: &JobId) -> String {
+        format!("{tenant}.claim.{name}.{id}")
+    }
 
     /// The key of a task in the catalogue.
     pub fn task_key(tenant: &TenantName, task: &TaskName) -> String {

@@ -107,6 +107,16 @@ pub(crate) async fn last(
     get(nats, stream, format!("$JS.API.DIRECT.GET.{stream}.{subject}"), Bytes::new(), timeout).await
 }
 
+/// The last message that the filter takes.
+pub(crate) async fn last_of(
+    nats: &async_nats::Client,
+    stream: &str,
+    filter: &str,
+) -> Result<Option<Stored>, ReadError> {
+    let body = json!({"last_by_subj": filter}).to_string();
+    get(nats, stream, format!("$JS.API.DIRECT.GET.{stream}"), body.into(), READ_TIMEOUT).await
+}
+
 /// The first message from `sequence` on that the filter takes.
 pub(crate) async fn next(
     nats: &async_nats::Client,

@@ -12,11 +12,13 @@ mod input;
 mod job;
 mod limit;
 mod live;
+mod manifest;
 mod new;
 mod output;
 mod pause;
 mod push;
 mod run;
+mod schedule;
 mod submit;
 mod task;
 mod wait;
@@ -74,6 +76,8 @@ enum Command {
     #[command(subcommand)]
     Resume(pause::Target),
     Workers(workers::WorkersArgs),
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
     Watch(watch::WatchArgs),
     New(new::NewArgs),
     Completions(completions::CompletionsArgs),
@@ -130,6 +134,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Pause(command) => pause::main(command, connection, output).await,
         Command::Resume(target) => pause::resume(&target, connection, output).await,
         Command::Workers(args) => workers::main(args, connection, output).await,
+        Command::Schedule(command) => schedule::main(command, connection, output).await,
         Command::Watch(args) => watch::main(args, connection, output).await,
         Command::New(args) => new::main(&args, output),
         Command::Completions(args) => completions::main(&args, output),

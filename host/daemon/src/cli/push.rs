@@ -1,8 +1,11 @@
 //! `lovage push`: a component becomes a task.
 
+mod carried;
+
 use super::compile::compiler_program;
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;
+use super::manifest::Manifest;
 use super::worker::default_cache;
 use super::{Exit, Failure, Output};
 use crate::app::engine;
@@ -31,6 +34,10 @@ use std::time::Duration;
 pub struct PushArgs {
     /// The component (.wasm).
     file: PathBuf,
+    /// A file that says what the options say and carries the task's schedules; options win over it. No file is read
+    /// that is not named here.
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
     /// The task's name [default: from the component's export; of a program or HTTP handler, from the file].
     #[arg(long, value_name = "NAME")]
     name: Option<TaskName>,
@@ -43,9 +50,9 @@ pub struct PushArgs {
     /// How to call a component that can be called in several ways.
     #[arg(long, value_name = "SHAPE", value_parser = shape)]
     shape: Option<Shape>,
-    /// The alias to move to this version.
-    #[arg(long, value_name = "NAME", default_value = "stable", conflicts_with = "no_promote")]
-    alias: AliasName,
+    /// The alias to move to this version [default: stable].
+    #[arg(long, value_name = "NAME", conflicts_with = "no_promote")]
+    alias: Option<AliasName>,
     /// Leave all aliases as they are.
     #[arg(long)]
     no_promote: bool,
@@ -145,8 +152,9 @@ fn name_of_file(path: &std::path::Path) -> Option<TaskName> {
     name.trim_matches('-').parse().ok()
 }
 
-fn push_options(args: &PushArgs) -> PushOptions {
-    let retry = match (args.retries, args.backoff.clone()) {
+/// What the options say, and the manifest where they say nothing.
+fn push_options(args: &PushArgs, manifest: &Manifest) -> PushOptions {
+    let retry = match (args.retries.or(manifest.retries), args.backoff.clone().or(manifest.backoff.clone())) {
         (None, None) => None,
         (retries, backoff) => {
             let defaults = RetryPolicy::default();
@@ -155,25 +163,43 @@ fn push_options(args: &PushArgs) -> PushOptions {
         }
     };
     PushOptions {
-        name: args.name.clone(),
+        name: args.name.clone().or(manifest.task.clone()),
         file_name: name_of_file(&args.file),
-        version: args.version.clone(),
-        export: args.export.clone(),
-        shape: args.shape,
-        alias: (!args.no_promote).then(|| args.alias.clone()),
-        limits: args.limits.wish(),
+        version: args.version.clone().or(manifest.version.clone()),
+        export: args.export.clone().or(manifest.export.clone()),
+        shape: args.shape.or(manifest.shape),
+        alias: alias_of(args, manifest),
+        limits: limits_of(args.limits.wish(), &manifest.limits),
         retry,
-        retry_on: args.retry_on,
-        args: args.args.clone(),
-        env: args.env.iter().cloned().collect(),
-        result_ttl_seconds: args.result_ttl.map(|span| span.as_secs().max(1)),
+        retry_on: args.retry_on.or(manifest.retry_on),
+        args: if args.args.is_empty() { manifest.args.clone() } else { args.args.clone() },
+        env: manifest.env.clone().into_iter().chain(args.env.iter().cloned()).collect(),
+        result_ttl_seconds: args.result_ttl.or(manifest.result_ttl).map(|span| span.as_secs().max(1)),
         size_max: args.max_size.min(SIZE_CEILING).as_usize(),
+    }
+}
+
+fn alias_of(args: &PushArgs, manifest: &Manifest) -> Option<AliasName> {
+    let promotes = args.alias.is_some() || manifest.promote != Some(false);
+    let alias = || args.alias.clone().or(manifest.alias.clone()).unwrap_or_else(AliasName::stable);
+    (promotes && !args.no_promote).then(alias)
+}
+
+fn limits_of(wish: LimitsWish, manifest: &LimitsWish) -> LimitsWish {
+    LimitsWish {
+        fuel: wish.fuel.or(manifest.fuel),
+        memory: wish.memory.or(manifest.memory),
+        timeout: wish.timeout.or(manifest.timeout),
+        output: wish.output.or(manifest.output),
+        log: wish.log.or(manifest.log),
+        ..wish
     }
 }
 
 pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
     let bytes = read_component(&args.file, args.max_size)?;
-    let options = push_options(&args);
+    let manifest = args.manifest.as_deref().map(carried::read).transpose()?;
+    let options = push_options(&args, &manifest.clone().unwrap_or_default());
     let cache = args.cache_dir.clone().map_or_else(default_cache, Ok)?;
     let compiler = compiler_program().or_exit(Exit::Host)?;
     let (sandbox, compiler) = engine(&WorkerFile::default(), 1, &cache, &compiler).or_exit(Exit::Host)?;
@@ -182,7 +208,12 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
     if checked.inspection.adapted {
         output.note("adapted a core module of WASI preview 1 to a component");
     }
-    let js = async_nats::jetstream::new(connection.connect().await?);
+    let carried = match &manifest {
+        Some(manifest) => Some(carried::check(manifest, &checked, &options).map_err(|fault| fault.told(&args))?),
+        None => None,
+    };
+    let client = connection.client().await?;
+    let js = async_nats::jetstream::new(client.nats().clone());
     let topology = TopologyConfig::default();
     topology::ensure_shared(&js, topology).await.or_exit(Exit::Broker)?;
     topology::ensure_tenant(&js, connection.tenant(), topology).await.or_exit(Exit::Broker)?;
@@ -191,8 +222,16 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
     let tenants = js.get_key_value(asset::TENANTS).await.or_exit(Exit::Broker)?;
     register(&tenants, connection.tenant()).await.or_exit(Exit::Broker)?;
     let components = Components::new(js);
+    let schedules = match &carried {
+        Some(carried) => Some((&carried.task, carried.accepted_by(&client).await?)),
+        None => None,
+    };
     let pushed = store(&catalog, &components, connection.tenant(), &checked, &options).await;
-    print(&pushed.map_err(|error| failure(&args, &error))?, output)
+    let pushed = pushed.map_err(|error| failure(&args, &error))?;
+    if let Some((task, schedules)) = schedules {
+        carried::apply(&client, task, schedules, output).await?;
+    }
+    print(&pushed, output)
 }
 
 fn failure(args: &PushArgs, error: &PushError) -> Failure {

@@ -46,7 +46,7 @@ pub struct SubmitArgs {
 /// What a job asks for.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "The job")]
-struct JobArgs {
+pub struct JobArgs {
     /// The job's id; a job of the same id is submitted once.
     #[arg(long, value_name = "ID", conflicts_with = "key")]
     id: Option<JobId>,
@@ -122,7 +122,7 @@ fn span_or_time(text: &str) -> Result<When, String> {
 
 impl JobArgs {
     /// The job that was asked for.
-    fn job(&self, task: TaskName, payload: Vec<u8>) -> NewJob {
+    pub(super) fn job(&self, task: TaskName, payload: Vec<u8>) -> NewJob {
         let json = self.content_type.is_none() && is_json(&payload);
         let mut job = NewJob::new(task, payload);
         job.content_type = if json { Some("application/json".to_owned()) } else { self.content_type.clone() };
@@ -224,7 +224,7 @@ fn fresh_id() -> Option<JobId> {
 }
 
 /// The exit code of a submission that failed, and what to do about it.
-fn failure(error: &SubmitError) -> Failure {
+pub(super) fn failure(error: &SubmitError) -> Failure {
     let exit = match error {
         SubmitError::Invalid(_) | SubmitError::BadInput { .. } | SubmitError::PayloadTooLarge { .. } => Exit::Usage,
         SubmitError::UnknownTask { .. } | SubmitError::UnknownVersion(_) => Exit::NotFound,

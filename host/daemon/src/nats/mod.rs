@@ -17,4 +17,5 @@ pub mod rules;
 pub mod settle;
 pub mod store;
 pub mod sweep;
+pub mod ticks;
 pub mod topology;

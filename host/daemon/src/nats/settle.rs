@@ -192,6 +192,11 @@ impl Settler {
                 self.client.publish_with_headers(reply.clone(), headers, finish.body.clone()).await;
         }
         tell(&self.client, &tenant, &finish.event).await;
+        if let Some(lot) = finish.wakes.clone() {
+            // the result comes first: the run that is woken looks for it; one that is not woken is due by itself
+            let (client, tenant) = (self.client.clone(), tenant.clone());
+            tokio::spawn(async move { super::lots::wake(&client, &tenant, &lot, 1).await });
+        }
         match finish.dead {
             None => self.acknowledge_soon(&lease).await,
             Some(dead) => {

@@ -62,6 +62,8 @@ pub async fn ensure_shared(js: &Context, config: TopologyConfig) -> Result<(), T
         (asset::CATALOG, "tasks, versions and aliases"),
         (asset::TENANTS, "tenants"),
         (asset::CONTROL, "cancels, pauses and limits"),
+        (asset::SCHEDULES, "schedules"),
+        (asset::TICKS, "what is planned and claimed of the ticks of schedules"),
         (lovage_job::limit::STATES, "who runs how many under each limit"),
     ] {
         let config = kv::Config {

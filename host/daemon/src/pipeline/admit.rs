@@ -5,6 +5,8 @@ mod hold;
 mod poison;
 mod tick;
 
+pub(super) use tick::lot_of;
+
 use super::decode::{Decoded, End};
 use super::{Shared, Step};
 use crate::clock::now;

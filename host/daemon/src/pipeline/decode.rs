@@ -1,5 +1,6 @@
 //! decode: Delivery -> Decoded. A message that is no job is buried with the reason, never looped.
 
+use super::admit::lot_of;
 use super::{Shared, Step};
 use crate::clock::now;
 use crate::ports::{Delivery, Ending, Finish, Settlement};
@@ -9,7 +10,7 @@ use lovage_job::job::Job;
 use lovage_job::name::{JobId, QueueName, TaskName};
 use lovage_job::outcome::{JobError, Meter, OutcomeKind};
 use lovage_job::result::{JobResult, ResultRecord};
-use lovage_job::subject::JobSubject;
+use lovage_job::subject::{JobSubject, Lot};
 use lovage_job::trail::Trail;
 use lovage_job::unit::UnixMs;
 
@@ -51,6 +52,7 @@ fn bury_undecodable<B, T>(shared: &Shared<B, T>, message: Delivery, reason: Stri
         trail: Trail::default(),
         tags: Vec::new(),
         reply: None,
+        wakes: None,
     };
     end.settle(shared, message, true)
 }
@@ -67,6 +69,7 @@ pub(super) struct End {
     pub(super) trail: Trail,
     pub(super) tags: Vec<String>,
     pub(super) reply: Option<String>,
+    pub(super) wakes: Option<Lot>,
 }
 
 impl End {
@@ -83,6 +86,7 @@ impl End {
             trail: job.trail.clone(),
             tags: job.wishes.tags.clone(),
             reply: job.wishes.reply.clone(),
+            wakes: job.run.as_ref().map(lot_of),
         }
     }
 
@@ -125,7 +129,8 @@ impl End {
         };
         let result =
             JobResult { record, error: Some(self.error), trail: self.trail, content_type: None, body: Vec::new() };
-        let finish = Finish { result, body: Bytes::new(), keep: shared.result_keep, reply: self.reply, dead, event };
+        let (body, reply, wakes) = (Bytes::new(), self.reply, self.wakes);
+        let finish = Finish { result, body, keep: shared.result_keep, reply, dead, wakes, event };
         Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Finish(Box::new(finish)) }
     }
 }

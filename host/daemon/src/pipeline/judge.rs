@@ -1,7 +1,7 @@
 //! judge: Executed -> Settlement. The rules are pure and live in `lovage_job`; here they are applied.
 
 use super::Shared;
-use super::admit::release;
+use super::admit::{lot_of, release};
 use super::execute::{Executed, event_of, past_of};
 use super::running::StopReason;
 use crate::clock::now;
@@ -127,7 +127,8 @@ async fn finish<B: Broker, T>(shared: &Shared<B, T>, executed: Executed, keep: D
     };
     let event = event_of(shared, &job, at, what);
     let result = JobResult { record, error, trail, content_type, body: Vec::new() };
-    let finish = Finish { result, body, keep, reply: job.wishes.reply, dead, event };
+    let wakes = job.run.as_ref().map(lot_of);
+    let finish = Finish { result, body, keep, reply: job.wishes.reply, dead, wakes, event };
     Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Finish(Box::new(finish)) }
 }
 
