@@ -21,5 +21,6 @@ pub mod retry;
 pub mod schema;
 pub mod subject;
 pub mod trail;
+pub mod unique;
 pub mod unit;
 pub mod verdict;

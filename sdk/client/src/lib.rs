@@ -40,6 +40,7 @@ mod result;
 mod run;
 mod scan;
 mod submit;
+mod unique;
 mod wait;
 pub mod wire;
 
@@ -50,6 +51,7 @@ pub use connect::{ConnectError, ConnectOptions, Credentials, connect};
 pub use dead::{DeadError, DeadFilter, DeadPage, StoredLetter};
 pub use find::JobState;
 pub use list::{JobPage, JobSummary, ListFilter, ListState, Place};
+pub use lovage_job::unique::Unique;
 pub use new_job::{NewJob, When};
 pub use prepare::InvalidJob;
 pub use read::ReadError;

@@ -62,6 +62,7 @@ pub async fn ensure_shared(js: &Context, config: TopologyConfig) -> Result<(), T
         (asset::CATALOG, "tasks, versions and aliases"),
         (asset::TENANTS, "tenants"),
         (asset::CONTROL, "cancels and pauses"),
+        (asset::UNIQUE, "keys that make jobs one"),
     ] {
         let config = kv::Config {
             bucket: bucket.to_owned(),
