@@ -199,7 +199,7 @@ fn queued(stored: Stored, created: UnixMs) -> Option<JobSummary> {
     Some(of_job(queued.job, Place::Queued, queued.stored.stored))
 }
 
-fn scheduled(client: &Client, stored: Stored) -> Option<JobSummary> {
+pub(crate) fn scheduled(client: &Client, stored: Stored) -> Option<JobSummary> {
     let (due, since) = (find::due(&stored)?, stored.stored);
     let place = match find::attempt(&stored) {
         1 => Place::Delayed { due },
@@ -210,7 +210,7 @@ fn scheduled(client: &Client, stored: Stored) -> Option<JobSummary> {
     Some(of_job(queued.job, place, since))
 }
 
-fn of_job(job: Job, place: Place, since: UnixMs) -> JobSummary {
+pub(crate) fn of_job(job: Job, place: Place, since: UnixMs) -> JobSummary {
     JobSummary {
         id: job.id,
         place,

@@ -34,6 +34,10 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
     let limits = limits_of(shared, &job, &task);
     let signal = CancelSignal::new();
     let place = shared.running.add(&message.tenant, &job.id, &signal);
+    // a cancel that came after the look in admit found nothing to stop
+    if let Some(reason) = shared.broker.cancelled(&message.tenant, &job.id) {
+        shared.running.cancel(&message.tenant, &job.id, &reason, Duration::ZERO);
+    }
     let request = AttemptRequest {
         job: JobInfo {
             id: job.id.to_string(),
