@@ -1,6 +1,7 @@
 //! `lovage submit`: one job, or one for each line of a file.
 
 mod bulk;
+mod envelope;
 mod lines;
 mod tally;
 mod unique;
@@ -34,6 +35,9 @@ pub struct SubmitArgs {
     /// Submit a job for each line of the input, which is a FILE or - [default: standard input].
     #[arg(long, conflicts_with = "id")]
     jsonl: bool,
+    /// Each line is a whole job, {"input": …, "id": …, "tags": […], "unique": …}; its fields are named as the options.
+    #[arg(long, requires = "jsonl")]
+    envelope: bool,
     /// Wait for the result and print it.
     #[arg(long)]
     wait: bool,
@@ -105,7 +109,18 @@ enum Priority {
     Low,
 }
 
-fn span_or_time(text: &str) -> Result<When, String> {
+impl Priority {
+    fn lane(self) -> Lane {
+        match self {
+            Self::High => Lane::High,
+            Self::Normal => Lane::Normal,
+            Self::Low => Lane::Low,
+        }
+    }
+}
+
+/// Reads a span or a time.
+pub(super) fn span_or_time(text: &str) -> Result<When, String> {
     let time = || UnixMs::from_rfc3339(text).map(When::At).ok();
     parse_span(text)
         .map(When::In)
@@ -121,11 +136,7 @@ impl JobArgs {
         let mut job = NewJob::new(task, payload);
         job.content_type = if json { Some("application/json".to_owned()) } else { self.content_type.clone() };
         job.queue = self.queue.clone();
-        job.lane = match self.priority {
-            Priority::High => Lane::High,
-            Priority::Normal => Lane::Normal,
-            Priority::Low => Lane::Low,
-        };
+        job.lane = self.priority.lane();
         job.id = self.id.clone();
         job.unique = self.unique.unique();
         job.version = self.version.clone();
