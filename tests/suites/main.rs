@@ -8,8 +8,11 @@
 mod bad_input;
 mod bad_upload;
 mod broker;
+mod bulk;
+mod cancel;
 mod contract;
 mod crash;
+mod delays;
 mod deploy;
 mod jobs;
 mod outcomes;
@@ -18,3 +21,4 @@ mod shapes;
 mod sizes;
 mod small;
 mod tenants;
+mod unique;
