@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use lovage_client::{CancelOutcome, JobState, NewJob};
+use lovage_client::{CancelOutcome, JobState, NewJob, Unique};
 use lovage_job::{
     name::{Digest, TaskName},
     outcome::OutcomeKind,
@@ -229,7 +229,7 @@ async fn retry_runs_the_component_of_the_first_attempt_although_stable_moved() {
 #[tokio::test]
 async fn idempotency_key_gives_the_job_that_is_there() {
     let seat = Stage::seat().await;
-    let job = || NewJob::new(task("word-stats"), TEXT).key("order 17, line 2");
+    let job = || NewJob::new(task("word-stats"), TEXT).unique(Unique::idempotent("order 17, line 2", WITHIN));
     let first = seat.jobs.client.submit(job()).await.unwrap();
     assert!(!first.existing);
     let result = seat.jobs.result(&first.id).await;

@@ -8,8 +8,11 @@
 mod bad_input;
 mod bad_upload;
 mod broker;
+mod bulk;
+mod cancel;
 mod contract;
 mod crash;
+mod delays;
 mod deploy;
 mod events;
 mod jobs;
@@ -23,3 +26,4 @@ mod shapes;
 mod sizes;
 mod small;
 mod tenants;
+mod unique;

@@ -4,7 +4,7 @@ use crate::config::WorkerFile;
 use crate::intake::Intake;
 use crate::lease::Leases;
 use crate::nats::broker::NatsBroker;
-use crate::nats::control::{Cancels, watch};
+use crate::nats::control::{Cancelled, Cancels, watch};
 use crate::nats::logs::Logs;
 use crate::nats::permits::Permits;
 use crate::nats::puller::SourceName;
@@ -322,8 +322,8 @@ async fn follow_cancels(
     let (caught_up, ready) = tokio::sync::oneshot::channel();
     tracker.spawn(async move {
         let each = |change| {
-            if let Some((tenant, id, reason)) = cancels.apply(&change) {
-                running.cancel(&tenant, &id, &reason);
+            if let Some(Cancelled { tenant, id, reason, grace }) = cancels.apply(&change) {
+                running.cancel(&tenant, &id, &reason, grace);
             }
             std::future::ready(())
         };

@@ -27,6 +27,7 @@ pub mod schedule;
 pub mod schema;
 pub mod subject;
 pub mod trail;
+pub mod unique;
 pub mod unit;
 pub mod verdict;
 pub mod worker;

@@ -195,16 +195,6 @@ impl JobId {
         Self(format!("s{created_unix_ms:x}-{sequence}").into())
     }
 
-    /// The id of a job with an idempotency key: the same task and key always give the same id.
-    pub fn from_key(task: &TaskName, key: &str) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(task.as_str().as_bytes());
-        hash.update([0]);
-        hash.update(key.as_bytes());
-        let digits = hex::encode(hash.finalize());
-        Self(format!("k-{}", digits.get(..40).unwrap_or(&digits)).into())
-    }
-
     /// The id of a tick of a schedule: its name and its slot in Unix milliseconds. The same tick has the same id,
     /// whoever plans it.
     pub fn of_tick(schedule: &ScheduleName, slot_unix_ms: u64) -> Self {
@@ -297,11 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_gives_one_id_per_task() {
-        let (add, sub): (TaskName, TaskName) = ("add".parse().unwrap(), "sub".parse().unwrap());
-        assert_eq!(JobId::from_key(&add, "order 7"), JobId::from_key(&add, "order 7"));
-        assert_ne!(JobId::from_key(&add, "order 7"), JobId::from_key(&sub, "order 7"));
-        JobId::from_key(&add, "\r\n*").as_str().parse::<JobId>().unwrap();
+    fn ids_from_the_stream_are_ids() {
         JobId::from_stream(u64::MAX, u64::MAX).as_str().parse::<JobId>().unwrap();
     }
 

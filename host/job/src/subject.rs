@@ -293,6 +293,8 @@ pub mod asset {
     pub const TENANTS: &str = "tenants";
     /// The bucket of cancels and pauses.
     pub const CONTROL: &str = "control";
+    /// The bucket of keys that make jobs one.
+    pub const UNIQUE: &str = "unique";
 
     /// The bucket of schedules.
     pub const SCHEDULES: &str = "schedules";
@@ -327,6 +329,11 @@ pub mod asset {
     /// The key of a version in the catalogue.
     pub fn version_key(tenant: &TenantName, task: &TaskName, version: &VersionName) -> String {
         format!("{tenant}.version.{task}.{version}")
+    }
+
+    /// The subject of an entry in the bucket of unique keys.
+    pub fn unique_subject(tenant: &TenantName, digest: &str) -> String {
+        format!("$KV.{UNIQUE}.{tenant}.{digest}")
     }
 
     /// The key of a cancel in the control bucket.

@@ -3,8 +3,12 @@
 //! A mark in the control bucket comes first: every worker sees it, also one that gets the job later, so whatever
 //! moves meanwhile is stopped where it arrives. Then the job is taken out of its queue and its schedule, and where
 //! something was taken out the end is written here, under the same condition as any worker's: one end per job.
+//!
+//! With a grace, a job that a worker may be running is left to that worker for so long: the mark carries the grace, so
+//! it is kept also where the canceller goes away. Whatever is left of the job afterwards is taken out as above.
 
 use crate::client::{Client, now};
+use crate::find::Queued;
 use crate::publish::{self, Ack, PublishFault};
 use crate::read::{self, READ_TIMEOUT, ReadError};
 use crate::result::results_stream;
@@ -20,15 +24,30 @@ use lovage_job::result::{JobResult, ResultRecord};
 use lovage_job::subject::{Lane, ScheduleKind, asset, event, job_filter, schedule};
 use lovage_job::unit::UnixMs;
 use serde_json::json;
+use std::time::Duration;
 
 /// How long the mark and the result are kept.
 const KEPT: &str = "86400s";
 /// The broker's number for a bucket whose messages cannot expire one by one.
 const TTL_DISABLED: u64 = 10_166;
 /// The longest reason, in characters.
-const REASON_LENGTH_MAX: usize = 500;
+pub(crate) const REASON_LENGTH_MAX: usize = 500;
 /// Who says that the job was cancelled, where a worker would say its name.
 const WRITER: &str = "client";
+
+/// The longest grace.
+pub const GRACE_MAX: Duration = Duration::from_secs(3_600);
+/// How much longer than the grace a worker may take to tell the end.
+const GRACE_SPARE: Duration = Duration::from_secs(2);
+
+/// How a job is cancelled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CancelOptions {
+    /// Why, for the record.
+    pub reason: String,
+    /// How long a guest that runs may go on after it was told; an hour at most. Zero stops it at once.
+    pub grace: Duration,
+}
 
 /// What became of a cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,13 +86,30 @@ pub enum CancelError {
 }
 
 impl Client {
-    /// Cancels a job. Safe to repeat.
+    /// Cancels a job at once. Safe to repeat.
     pub async fn cancel(&self, id: &JobId, reason: &str) -> Result<CancelOutcome, CancelError> {
+        self.cancel_with(id, &CancelOptions { reason: reason.to_owned(), grace: Duration::ZERO }).await
+    }
+
+    /// Cancels a job. Safe to repeat, also with another grace. With one, this waits for the end of a job that a worker
+    /// may be running, for the grace and a little longer.
+    pub async fn cancel_with(&self, id: &JobId, options: &CancelOptions) -> Result<CancelOutcome, CancelError> {
         if let Some(result) = self.result_head(id, READ_TIMEOUT).await? {
             return Ok(CancelOutcome::AlreadyDone(result.outcome));
         }
-        let reason: String = reason.chars().take(REASON_LENGTH_MAX).collect();
-        self.mark_cancelled(id, &reason).await?;
+        let reason: String = options.reason.chars().take(REASON_LENGTH_MAX).collect();
+        let grace = options.grace.min(GRACE_MAX);
+        self.mark_cancelled(id, &reason, grace).await?;
+        if !grace.is_zero()
+            && let Some(queued) = self.find_queued(id).await?
+            && self.was_delivered(&queued).await?
+            && let Ok(result) = self.wait(id, Some(grace + GRACE_SPARE)).await
+        {
+            return Ok(match result.record.outcome {
+                OutcomeKind::Cancelled => CancelOutcome::Cancelled,
+                outcome => CancelOutcome::AlreadyDone(outcome),
+            });
+        }
         let job = self.find_job(id).await?;
         if !self.take_out(id).await? {
             let result = self.result_head(id, READ_TIMEOUT).await?;
@@ -82,9 +118,18 @@ impl Client {
         self.write_end(id, job, reason).await
     }
 
-    async fn mark_cancelled(&self, id: &JobId, reason: &str) -> Result<(), CancelError> {
+    /// Whether a worker has the job, or had it: its message is not beyond what its consumer has delivered.
+    async fn was_delivered(&self, queued: &Queued) -> Result<bool, ReadError> {
+        let subject = &queued.job.subject;
+        let consumer = asset::consumer(subject.lane, &subject.queue);
+        let delivered = read::delivered(&self.nats, &asset::jobs(&self.tenant), &consumer).await?;
+        Ok(delivered.is_some_and(|last| queued.stored.sequence <= last))
+    }
+
+    pub(crate) async fn mark_cancelled(&self, id: &JobId, reason: &str, grace: Duration) -> Result<(), CancelError> {
         let subject = format!("$KV.{}.{}", asset::CONTROL, asset::cancel_key(&self.tenant, id));
-        let body: Bytes = json!({"reason": reason, "at": now()}).to_string().into();
+        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        let body: Bytes = json!({"reason": reason, "at": now(), "grace_ms": grace_ms}).to_string().into();
         let mut headers = HeaderMap::new();
         headers.insert(NATS_MESSAGE_TTL, KEPT);
         let stream = format!("KV_{}", asset::CONTROL);
@@ -134,7 +179,12 @@ impl Client {
         Ok(removed > 0)
     }
 
-    async fn write_end(&self, id: &JobId, job: Option<Job>, reason: String) -> Result<CancelOutcome, CancelError> {
+    pub(crate) async fn write_end(
+        &self,
+        id: &JobId,
+        job: Option<Job>,
+        reason: String,
+    ) -> Result<CancelOutcome, CancelError> {
         let result = cancelled(id, job.as_ref(), reason, now());
         let mut headers = wire::to_nats(&result.to_headers());
         let told = headers.clone();

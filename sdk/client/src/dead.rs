@@ -125,6 +125,11 @@ impl Client {
         Ok(count)
     }
 
+    /// Removes this very letter for good; returns whether it was there.
+    pub async fn dead_remove(&self, stored: &StoredLetter) -> Result<bool, ReadError> {
+        read::delete(&self.nats, &asset::dead(&self.tenant), stored.sequence).await
+    }
+
     /// Removes every dead letter that the filter takes, whatever its limit; returns how many there were.
     pub async fn dead_purge_all(&self, filter: &DeadFilter) -> Result<u64, ReadError> {
         let stream = asset::dead(&self.tenant);

@@ -93,7 +93,8 @@ impl Client {
         Ok(stored.and_then(|stored| queued(stored, created)).filter(|queued| queued.job.id == *id))
     }
 
-    async fn find_scheduled(&self, id: &JobId) -> Result<Option<JobState>, ReadError> {
+    /// The job where a schedule holds it.
+    pub(crate) async fn find_scheduled(&self, id: &JobId) -> Result<Option<JobState>, ReadError> {
         let stream = asset::schedules(&self.tenant);
         let due_filter = format!("lovage.{}.due.*.*.*.{id}", self.tenant);
         // What is due waits here only until the stream of waiting jobs has room.

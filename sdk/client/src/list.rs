@@ -217,7 +217,7 @@ fn queued(stored: Stored, created: UnixMs) -> Option<JobSummary> {
     Some(of_job(queued.job, Place::Queued, queued.stored.stored))
 }
 
-fn scheduled(client: &Client, stored: Stored) -> Option<JobSummary> {
+pub(crate) fn scheduled(client: &Client, stored: Stored) -> Option<JobSummary> {
     let (due, since) = (find::due(&stored)?, stored.stored);
     let place = match find::attempt(&stored) {
         1 => Place::Delayed { due },
@@ -228,14 +228,14 @@ fn scheduled(client: &Client, stored: Stored) -> Option<JobSummary> {
     Some(of_job(queued.job, place, since))
 }
 
-fn held(client: &Client, stored: Stored) -> Option<JobSummary> {
+pub(crate) fn held(client: &Client, stored: Stored) -> Option<JobSummary> {
     let (due, since, waits_for) = (find::due(&stored)?, stored.stored, find::waits_for(&stored));
     let subject = find::target(&stored, &client.tenant)?.to_string();
     let queued = find::queued(Stored { subject, ..stored }, UnixMs(0))?;
     Some(JobSummary { waits_for, ..of_job(queued.job, Place::Held { due }, since) })
 }
 
-fn of_job(job: Job, place: Place, since: UnixMs) -> JobSummary {
+pub(crate) fn of_job(job: Job, place: Place, since: UnixMs) -> JobSummary {
     JobSummary {
         id: job.id,
         place,

@@ -7,6 +7,7 @@ use lovage_job::name::{JobId, QueueName, TaskName};
 use lovage_job::retry::Backoff;
 use lovage_job::retry_on::RetryOn;
 use lovage_job::subject::Lane;
+use lovage_job::unique::Unique;
 use lovage_job::unit::UnixMs;
 use serde::Serialize;
 use std::time::Duration;
@@ -43,8 +44,8 @@ pub struct NewJob {
     pub lane: Lane,
     /// Its id, where the caller chooses one; a job of the same id is submitted once.
     pub id: Option<JobId>,
-    /// An idempotency key: the same task and key are one job, until its result is forgotten.
-    pub key: Option<String>,
+    /// What makes it one with other jobs.
+    pub unique: Option<Unique>,
     /// The input.
     pub payload: Bytes,
     /// The media type of the input.
@@ -83,7 +84,7 @@ impl NewJob {
             queue: QueueName::default_queue(),
             lane: Lane::Normal,
             id: None,
-            key: None,
+            unique: None,
             payload: payload.into(),
             content_type: None,
             version: None,
@@ -127,10 +128,10 @@ impl NewJob {
         self
     }
 
-    /// Has an id made from this key, so that the same task and key are one job.
+    /// Is one with other jobs of the same task and key: submitted where none of them stands for it.
     #[must_use]
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
+    pub fn unique(mut self, unique: Unique) -> Self {
+        self.unique = Some(unique);
         self
     }
 

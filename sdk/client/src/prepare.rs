@@ -8,6 +8,7 @@ use lovage_job::decode::{DecodeError, Origin, decode};
 use lovage_job::header::{self, Headers};
 use lovage_job::name::{JobId, TenantName};
 use lovage_job::subject::JobSubject;
+use lovage_job::unique::{Rule, Unique, UniqueError, WINDOW_MAX};
 use lovage_job::unit::{UnixMs, format_span};
 
 /// A job that no worker would take.
@@ -25,8 +26,20 @@ pub enum InvalidJob {
         reason: &'static str,
     },
     /// Both an id and a key.
-    #[error("a job has an id or an idempotency key, which becomes its id, but not both; leave out one")]
+    #[error("a job has an id or a key that makes it one with others, but not both; leave out one")]
     IdAndKey,
+    /// Both a debounce and a time.
+    #[error("a debounce says when the job starts; leave out its time")]
+    DebounceAndDue,
+    /// A key that cannot be.
+    #[error(transparent)]
+    Unique(#[from] UniqueError),
+    /// It would start too far ahead.
+    #[error("the job is due at {due}, and may be due {} from now at the latest", format_span(WINDOW_MAX))]
+    DueTooLate {
+        /// When.
+        due: String,
+    },
     /// It would never be started.
     #[error("the job expires {early} before it is due; give it longer or start it sooner")]
     ExpiresFirst {
@@ -47,6 +60,7 @@ pub(crate) struct Prepared {
     pub(crate) version: Option<VersionRef>,
     pub(crate) due: Option<UnixMs>,
     pub(crate) unchecked: bool,
+    pub(crate) unique: Option<Unique>,
 }
 
 impl NewJob {
@@ -58,19 +72,33 @@ impl NewJob {
         fresh: impl FnOnce() -> JobId,
     ) -> Result<Prepared, InvalidJob> {
         let due = self.due.map(|due| due.from(now)).filter(|due| *due > now);
+        if let Some(due) = due.filter(|due| *due > now.after(WINDOW_MAX)) {
+            return Err(InvalidJob::DueTooLate { due: due.to_rfc3339() });
+        }
+        if let Some(unique) = &self.unique {
+            unique.check()?;
+            match unique.rule {
+                _ if self.id.is_some() => return Err(InvalidJob::IdAndKey),
+                Rule::Debounce { .. } if self.due.is_some() => return Err(InvalidJob::DebounceAndDue),
+                Rule::Debounce { .. } | Rule::Window(_) | Rule::Active | Rule::Throttle(_) => {}
+            }
+        }
+        // a debounced job has the time of its delay, also for the check of its expiry
+        let due = match &self.unique {
+            Some(Unique { rule: Rule::Debounce { delay, .. }, .. }) => Some(now.after(*delay)),
+            Some(_) | None => due,
+        };
         let headers = self.to_headers(now, due.unwrap_or(now))?;
-        let (id, chosen) = match (self.id, &self.key) {
-            (Some(_), Some(_)) => return Err(InvalidJob::IdAndKey),
-            (Some(id), None) => (id, true),
-            (None, Some(key)) => (JobId::from_key(&self.task, key), true),
-            (None, None) => (fresh(), false),
+        let (id, chosen) = match self.id {
+            Some(id) => (id, true),
+            None => (fresh(), false),
         };
         let (queue, task) = (self.queue, self.task);
         let subject = JobSubject { tenant: tenant.clone(), lane: self.lane, queue, task, id: Some(id.clone()) };
         let origin = Origin { stream_created_ms: 0, sequence: 0, stored: now };
         decode(&subject.to_string(), &headers, origin)?;
-        let (payload, version, unchecked) = (self.payload, self.version, self.unchecked);
-        Ok(Prepared { id, chosen, subject, headers, payload, version, due, unchecked })
+        let (payload, version, unchecked, unique) = (self.payload, self.version, self.unchecked, self.unique);
+        Ok(Prepared { id, chosen, subject, headers, payload, version, due, unchecked, unique })
     }
 
     fn to_headers(&self, now: UnixMs, due: UnixMs) -> Result<Headers, InvalidJob> {

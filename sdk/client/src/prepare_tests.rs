@@ -56,11 +56,26 @@ fn every_wish_becomes_its_header() {
 }
 
 #[test]
-fn a_key_chooses_the_id() {
-    let prepared = prepare(job().key("order 7")).unwrap();
-    assert_eq!(prepared.id, JobId::from_key(&"add".parse().unwrap(), "order 7"));
-    assert!(prepared.chosen);
-    assert_eq!(prepare(job().key("k").id("x".parse().unwrap())).unwrap_err(), InvalidJob::IdAndKey);
+fn a_key_goes_with_neither_an_id_nor_a_wrong_time() {
+    let with = |unique| job().unique(unique);
+    assert!(!prepare(with(Unique::active("k"))).unwrap().chosen);
+    let second = Duration::from_secs(1);
+    assert_eq!(prepare(with(Unique::active("k")).id("x".parse().unwrap())).unwrap_err(), InvalidJob::IdAndKey);
+    let debounce = || with(Unique::debounce("k", second));
+    assert_eq!(prepare(debounce()).unwrap().due, Some(NOW.after(second)));
+    assert_eq!(prepare(debounce().delay(second)).unwrap_err(), InvalidJob::DebounceAndDue);
+    assert!(matches!(prepare(with(Unique::active("k".repeat(10_000)))), Err(InvalidJob::Unique(_))));
+    assert!(matches!(prepare(with(Unique::idempotent("k", Duration::ZERO))), Err(InvalidJob::Unique(_))));
+}
+
+#[test]
+fn a_job_is_due_within_a_year() {
+    let year = Duration::from_secs(366 * 86_400);
+    assert_eq!(prepare(job().delay(year)).unwrap().due, Some(NOW.after(year)));
+    for late in [year + Duration::from_millis(1), Duration::MAX] {
+        assert!(matches!(prepare(job().delay(late)), Err(InvalidJob::DueTooLate { .. })), "{late:?}");
+    }
+    assert!(matches!(prepare(job().at(UnixMs(u64::MAX))), Err(InvalidJob::DueTooLate { .. })));
 }
 
 #[test]

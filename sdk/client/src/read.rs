@@ -15,6 +15,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::time::Duration;
 
+/// The broker's number for a consumer that is not there.
+const CONSUMER_NOT_FOUND: u64 = 10_014;
 /// One request.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -181,6 +183,35 @@ pub(crate) async fn facts(nats: &async_nats::Client, stream: &str) -> Result<Str
     let created =
         created.map_err(|error| ReadError::Refused { asset: stream.to_owned(), reason: error.to_string() })?;
     Ok(StreamFacts { created, first: info.state.first_seq, last: info.state.last_seq })
+}
+
+/// The place of the last message that a consumer has delivered; nothing where there is no such consumer.
+pub(crate) async fn delivered(
+    nats: &async_nats::Client,
+    stream: &str,
+    consumer: &str,
+) -> Result<Option<u64>, ReadError> {
+    #[derive(Deserialize)]
+    struct Info {
+        delivered: Delivered,
+    }
+    #[derive(Deserialize)]
+    struct Delivered {
+        #[serde(default)]
+        stream_seq: u64,
+    }
+    let request = Request::new().payload(Bytes::new()).timeout(Some(READ_TIMEOUT));
+    let answer = nats.send_request(format!("$JS.API.CONSUMER.INFO.{stream}.{consumer}"), request).await;
+    let answer = answer.map_err(|error| fault(&error, stream))?;
+    let refused = |reason: String| ReadError::Refused { asset: stream.to_owned(), reason };
+    match api_error(&answer.payload) {
+        Some(error) if error.err_code == CONSUMER_NOT_FOUND => Ok(None),
+        Some(error) => Err(refused(error.description)),
+        None => {
+            let info: Info = serde_json::from_slice(&answer.payload).map_err(|error| refused(error.to_string()))?;
+            Ok(Some(info.delivered.stream_seq))
+        }
+    }
 }
 
 /// Removes every message that the filter takes; returns how many there were. A stream that is not there holds none.

@@ -6,7 +6,6 @@
 
 use crate::client::Client;
 use crate::dead::{DeadError, StoredLetter};
-use crate::known;
 use crate::publish::{self, PublishFault};
 use crate::read::{self, READ_TIMEOUT, ReadError};
 use crate::result::results_stream;
@@ -69,8 +68,7 @@ impl Client {
         if self.find_queued(&letter.id).await?.is_some() {
             return Ok(true);
         }
-        let retry = self.retry_subject(&letter.id);
-        match read::last(&self.nats, &asset::schedules(&self.tenant), &retry, known::TIMEOUT).await {
+        match self.find_scheduled(&letter.id).await {
             Ok(Some(_)) => return Ok(true),
             Ok(None) | Err(ReadError::Missing { .. }) => {}
             Err(error) => return Err(error.into()),

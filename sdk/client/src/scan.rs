@@ -78,7 +78,7 @@ pub(crate) async fn newest<T>(
 }
 
 /// The messages from sequence `start` to `end` that the filter takes, oldest first, at most `most`.
-async fn stretch(
+pub(crate) async fn stretch(
     nats: &async_nats::Client,
     stream: &str,
     filter: &str,

@@ -162,7 +162,7 @@ impl Client {
         let NewSchedule { name, timing, job, missed, deadline, overlap, owner } = schedule;
         let of_one_job = [
             ("an id", job.id.is_some()),
-            ("an idempotency key", job.key.is_some()),
+            ("a key that makes jobs one", job.unique.is_some()),
             ("a due time", job.due.is_some()),
             ("an expiry (use the starting deadline)", job.expires.is_some()),
             ("a reply", job.reply.is_some()),

@@ -77,6 +77,22 @@ pub enum SubmitError {
     /// The payload is too large for a message, and its object cannot be stored.
     #[error(transparent)]
     Payload(#[from] ClaimError),
+    /// The entry of a key cannot be read or written; the job may be submitted or not.
+    #[error(
+        "the key {key:?} cannot be looked up: {reason}; submit the job again with the same key, which runs it once"
+    )]
+    Key {
+        /// The key.
+        key: String,
+        /// What happened.
+        reason: String,
+    },
+    /// Others submit under the same key without end.
+    #[error("others submit under the key {key:?} all the time; submit the job again")]
+    Contended {
+        /// The key.
+        key: String,
+    },
     /// The broker refuses the job.
     #[error("the broker refuses the job: {reason} (error {code})")]
     Refused {
@@ -120,8 +136,8 @@ impl From<InputFault> for SubmitError {
 impl Client {
     /// Submits a job and returns once the broker holds it.
     ///
-    /// A job with an id or key that is there already is not submitted again: it is returned as existing, wherever it
-    /// is. A submission that the broker does not confirm is repeated under the same id for about 10 seconds.
+    /// A job with an id that is there already is not submitted again: it is returned as existing, wherever it is; so is
+    /// the job that stands for the job's key, whose place is told as far as it can be seen. A submission that the broker does not confirm is repeated under the same id for about 10 seconds.
     pub async fn submit(&self, job: NewJob) -> Result<Submitted, SubmitError> {
         self.submit_as(job, fresh_id).await
     }
@@ -144,7 +160,7 @@ impl Client {
         if size > claim::inline_bytes_max(self.nats.max_payload()) {
             return Box::pin(self.submit_claimed(prepared)).await;
         }
-        self.send(prepared).await
+        self.send_or_join(prepared).await
     }
 
     /// Submits jobs as they come, at most `window` at a time, and yields what became of each with its place in the
@@ -168,10 +184,17 @@ impl Client {
     async fn submit_claimed(&self, mut job: Prepared) -> Result<Submitted, SubmitError> {
         let digest = self.upload(std::mem::take(&mut job.payload)).await?;
         job.headers.set(header::PAYLOAD, digest.as_str());
-        self.send(job).await
+        self.send_or_join(job).await
     }
 
-    async fn send(&self, job: Prepared) -> Result<Submitted, SubmitError> {
+    async fn send_or_join(&self, mut job: Prepared) -> Result<Submitted, SubmitError> {
+        match job.unique.take() {
+            Some(unique) => Box::pin(self.submit_unique(job, unique)).await,
+            None => self.send(job).await,
+        }
+    }
+
+    pub(crate) async fn send(&self, job: Prepared) -> Result<Submitted, SubmitError> {
         let (stream, subject, place) = match job.due {
             None => (asset::jobs(&self.tenant), job.subject.to_string(), Place::Queued),
             Some(due) => {
@@ -188,7 +211,7 @@ impl Client {
         }
     }
 
-    fn told(&self, fault: PublishFault, id: JobId, size: usize) -> SubmitError {
+    pub(crate) fn told(&self, fault: PublishFault, id: JobId, size: usize) -> SubmitError {
         match fault {
             PublishFault::NoStream => SubmitError::NoSuchTenant(self.tenant.clone()),
             PublishFault::Full(reason) => SubmitError::QueueFull { tenant: self.tenant.clone(), reason },
@@ -202,7 +225,7 @@ impl Client {
     }
 }
 
-fn to_send(job: &Prepared) -> async_nats::HeaderMap {
+pub(crate) fn to_send(job: &Prepared) -> async_nats::HeaderMap {
     let mut headers = wire::to_nats(&job.headers);
     headers.insert(NATS_MESSAGE_ID, job.id.as_str());
     headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");

@@ -6,9 +6,9 @@ use futures::StreamExt;
 use std::time::Duration;
 
 /// Publishes that are not yet confirmed.
-const WINDOW: usize = 512;
+pub(super) const WINDOW: usize = 512;
 /// How long one confirmation may take.
-const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
 
 /// The input of each job.
 pub(super) const INPUT: &str = r#"{"a":20,"b":22}"#;
@@ -38,7 +38,8 @@ pub(super) async fn fill(client: &Client, round: usize, count: usize) -> anyhow:
     Ok(())
 }
 
-async fn confirm(replies: &mut async_nats::Subscriber) -> anyhow::Result<()> {
+/// Waits for one confirmation.
+pub(super) async fn confirm(replies: &mut async_nats::Subscriber) -> anyhow::Result<()> {
     let reply = tokio::time::timeout(CONFIRM_WITHIN, replies.next()).await.context("the broker does not confirm")?;
     let reply = reply.context("the subscription ended")?;
     let stored = serde_json::from_slice::<crate::nats::api::PublishReply>(&reply.payload)?;

@@ -5,9 +5,11 @@
 //! store, never by the worker.
 
 mod component;
+mod delayed;
 mod fill;
 mod latency;
 mod null;
 mod rounds;
 
+pub use delayed::{Delayed, DelayedOptions};
 pub use rounds::{BenchOptions, Report, run};

@@ -1,5 +1,6 @@
 //! The rounds: fill, drain by the null worker, fill, drain by ours, on one server and in turns.
 
+use super::delayed::{self, Delayed, DelayedOptions};
 use super::latency::{Latency, measure};
 use super::{component, fill, null};
 use crate::app::{Worker, WorkerOptions, engine};
@@ -34,6 +35,8 @@ pub struct BenchOptions {
     pub rounds: usize,
     /// Jobs that are timed one by one.
     pub samples: usize,
+    /// Delayed jobs, where they are to be measured.
+    pub delayed: Option<DelayedOptions>,
     /// Attempts at once.
     pub concurrency: Option<usize>,
     /// A nats-server program to use.
@@ -63,6 +66,9 @@ pub struct Report {
     pub ratio: f64,
     /// One job at a time.
     pub latency: Latency,
+    /// Delayed jobs, where they were measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delayed: Option<Delayed>,
 }
 
 /// Measures. `tell` hears what happens, for people.
@@ -87,6 +93,13 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
     }
     let worker = start(&connect, &cache, &options).await?;
     let latency = measure(&client, options.samples).await;
+    let delayed = match options.delayed {
+        Some(options) => {
+            tell(&format!("{} delayed jobs, due within {:?}", options.jobs, options.within));
+            Some(delayed::measure(&client, options).await)
+        }
+        None => None,
+    };
     worker.stop(std::future::pending()).await;
     server.stop()?;
     let ratios = nulls.iter().zip(&ours).map(|(null, our)| our / null).collect();
@@ -100,6 +113,7 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
         null_jobs_per_s: nulls,
         worker_jobs_per_s: ours,
         latency: latency?,
+        delayed: delayed.transpose()?,
     })
 }
 

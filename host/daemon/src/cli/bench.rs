@@ -3,10 +3,12 @@
 use super::compile::compiler_program;
 use super::exit::OrExit;
 use super::{Exit, Failure, Output};
-use crate::bench::{BenchOptions, Report, run};
+use crate::bench::{BenchOptions, DelayedOptions, Report, run};
 use crate::telemetry::{self, LogFormat};
 use clap::Args;
+use lovage_job::unit::parse_span;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Measure jobs per second and latency on a server of its own, beside a null worker.
 ///
@@ -22,6 +24,12 @@ pub struct BenchArgs {
     /// Jobs that are timed one by one.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     samples: u32,
+    /// Also run so many delayed jobs, held by the broker, and tell how late they start.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    delayed: Option<u32>,
+    /// The time that the delayed jobs are due in.
+    #[arg(long, value_name = "SPAN", value_parser = parse_span, default_value = "1m", requires = "delayed")]
+    delayed_within: Duration,
     /// Attempts at once [default: eight for each core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8000))]
     concurrency: Option<u16>,
@@ -37,6 +45,7 @@ pub(super) async fn main(args: BenchArgs, output: Output) -> Result<Exit, Failur
         jobs: size(args.jobs),
         rounds: size(args.rounds),
         samples: size(args.samples),
+        delayed: args.delayed.map(|jobs| DelayedOptions { jobs: size(jobs), within: args.delayed_within }),
         concurrency: args.concurrency.map(usize::from),
         nats_server: args.nats_server,
         compiler: compiler_program().or_exit(Exit::Host)?,
@@ -61,5 +70,14 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
     output.line(&format!(
         "round trip   p50 {} µs  p99 {} µs  max {} µs ({} jobs, one at a time)",
         latency.p50_us, latency.p99_us, latency.max_us, latency.samples
+    ))?;
+    let Some(delayed) = &report.delayed else { return Ok(()) };
+    output.line(&format!(
+        "delayed      late by p50 {} ms  p99 {} ms  max {} ms ({} jobs due within {} ms, each ran once)",
+        delayed.late_p50_ms, delayed.late_p99_ms, delayed.late_max_ms, delayed.jobs, delayed.within_ms
+    ))?;
+    output.line(&format!(
+        "             submitted at {:.0} jobs/s, run at {:.0} jobs/s",
+        delayed.submitted_per_s, delayed.jobs_per_s
     ))
 }

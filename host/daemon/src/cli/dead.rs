@@ -1,8 +1,10 @@
 //! `lovage dead`: jobs that failed for good; reading them, running them again, removing them.
 
 mod act;
+mod preview;
 mod select;
 
+use super::bulk::BulkArgs;
 use super::connection::ConnectionArgs;
 use super::ended::{preview, print_error_body, print_trail};
 use super::exit::OrExit;
@@ -58,19 +60,15 @@ pub enum DeadCommand {
 #[derive(Debug, Args)]
 pub struct Which {
     /// The jobs.
-    #[arg(conflicts_with_all = ["all", "task", "queue", "reason", "since", "text", "limit"])]
+    #[arg(conflicts_with_all = ["all", "task", "queue", "reason", "since", "until", "text", "limit"])]
     ids: Vec<JobId>,
     /// All of them, or all that the filters take.
     #[arg(long)]
     all: bool,
     #[command(flatten)]
     filter: FilterArgs,
-    /// Say how many there are, and change nothing.
-    #[arg(long)]
-    dry_run: bool,
-    /// Do it without asking; needed where no ids are given.
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    bulk: BulkArgs,
 }
 
 pub(super) async fn main(command: DeadCommand, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {

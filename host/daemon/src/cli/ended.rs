@@ -156,6 +156,10 @@ pub(super) fn print_trail(trail: &Trail, end: Option<&JobError>, output: Output)
         let message = record.error.as_ref().map(|error| printable(&error.message)).unwrap_or_default();
         let began = super::task::when(record.started);
         output.line(&format!("attempt   {}  {began}  {}  {wall:.1?}  {message}", record.attempt, record.outcome))?;
+        let (fuel, memory) = (record.meter.fuel_used, ByteSize(record.meter.memory_peak_bytes));
+        let digest = record.digest.as_ref().map(|digest| format!(" · sha256:{}…", digest.short())).unwrap_or_default();
+        let worker = printable(&record.worker);
+        output.line(&format!("  used    fuel {fuel} · memory {memory} · on {worker}{digest}"))?;
         let of_end =
             |error: &&JobError| end.is_some_and(|end| end.backtrace == error.backtrace && end.details == error.details);
         if let Some(error) = record.error.as_ref().filter(|error| !of_end(error)) {

@@ -1,5 +1,6 @@
 //! `lovage job`: where jobs are, how they ended, and stopping them.
 
+mod cancel;
 mod logs;
 mod show;
 
@@ -8,7 +9,7 @@ use super::exit::OrExit;
 use super::task::when;
 use super::{Exit, Failure, Output, ended, wait};
 use clap::{Args, Subcommand, ValueEnum};
-use lovage_client::{CancelOutcome, Client, JobState, JobSummary, ListFilter, ListState, Place};
+use lovage_client::{Client, JobState, JobSummary, ListFilter, ListState, Place};
 use lovage_job::name::{JobId, QueueName, TaskName};
 use lovage_job::outcome::OutcomeKind;
 use lovage_job::unit::parse_span;
@@ -40,14 +41,7 @@ pub enum JobCommand {
     /// Print what a job's attempts logged, also while it runs.
     Logs(logs::LogsArgs),
     /// Cancel jobs; one that runs is stopped.
-    Cancel {
-        /// The jobs.
-        #[arg(required = true)]
-        ids: Vec<JobId>,
-        /// Why, for the record.
-        #[arg(long, value_name = "TEXT", default_value = "cancelled by hand")]
-        reason: String,
-    },
+    Cancel(Box<cancel::CancelArgs>),
 }
 
 /// Which jobs; all that is given must hold.
@@ -118,7 +112,7 @@ pub(super) async fn main(command: JobCommand, connection: &ConnectionArgs, outpu
         JobCommand::Wait { id, timeout } => await_end(&client, &id, timeout, output).await,
         JobCommand::Logs(args) => logs::main(&client, &args, output).await,
         JobCommand::List(args) => list(&client, &args, output).await,
-        JobCommand::Cancel { ids, reason } => cancel(&client, &ids, &reason, output).await,
+        JobCommand::Cancel(args) => cancel::main(&client, &args, output).await,
     }
 }
 
@@ -202,36 +196,4 @@ fn row(job: &JobSummary) -> Vec<String> {
         job.waits_for.clone().unwrap_or_default(),
         job.tags.join(" "),
     ]
-}
-
-async fn cancel(client: &Client, ids: &[JobId], reason: &str, output: Output) -> Result<Exit, Failure> {
-    let mut exit = Exit::Done;
-    for id in ids {
-        let told = match client.cancel(id, reason).await.or_exit(Exit::Broker)? {
-            CancelOutcome::Cancelled | CancelOutcome::AlreadyDone(OutcomeKind::Cancelled) => "cancelled",
-            CancelOutcome::AlreadyDone(outcome) => {
-                exit = Exit::JobFailed;
-                outcome.as_str()
-            }
-            CancelOutcome::Requested => match client.find(id).await.or_exit(Exit::Broker)? {
-                JobState::Unknown => {
-                    exit = Exit::NotFound;
-                    "unknown"
-                }
-                JobState::Done(result) => result.record.outcome.as_str(),
-                JobState::Queued { .. }
-                | JobState::Delayed { .. }
-                | JobState::WaitingRetry { .. }
-                | JobState::Held { .. } => "requested",
-            },
-        };
-        match told {
-            _ if output.json => output.value(&json!({"id": id, "cancel": told}))?,
-            "cancelled" => output.line(&format!("{id} cancelled"))?,
-            "requested" => output.line(&format!("{id} is just being moved; the worker that gets it cancels it"))?,
-            "unknown" => output.note(&format!("{id} is not known; a worker that gets it within a day cancels it")),
-            ended => output.note(&format!("{id} had ended before: {ended}")),
-        }
-    }
-    Ok(exit)
 }

@@ -1,6 +1,7 @@
 //! The command line: a file for each command. Data goes to standard output, everything else to standard error.
 
 mod bench;
+mod bulk;
 mod compile;
 mod completions;
 mod connection;

@@ -1,8 +1,10 @@
 //! `lovage submit`: one job, or one for each line of a file.
 
 mod bulk;
+mod envelope;
 mod lines;
 mod tally;
+mod unique;
 
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;
@@ -19,6 +21,7 @@ use lovage_job::subject::{Lane, asset};
 use lovage_job::unit::{UnixMs, parse_span};
 use serde_json::json;
 use std::time::Duration;
+use unique::UniqueArgs;
 
 /// Submit a job, or one for each line of a file.
 ///
@@ -31,8 +34,11 @@ pub struct SubmitArgs {
     #[arg(allow_negative_numbers = true)]
     input: Option<String>,
     /// Submit a job for each line of the input, which is a FILE or - [default: standard input].
-    #[arg(long, conflicts_with_all = ["id", "key"])]
+    #[arg(long, conflicts_with = "id")]
     jsonl: bool,
+    /// Each line is a whole job, {"input": …, "id": …, "tags": […], "unique": …}; its fields are named as the options.
+    #[arg(long, requires = "jsonl")]
+    envelope: bool,
     /// Wait for the result and print it.
     #[arg(long)]
     wait: bool,
@@ -48,11 +54,10 @@ pub struct SubmitArgs {
 #[command(next_help_heading = "The job")]
 pub struct JobArgs {
     /// The job's id; a job of the same id is submitted once.
-    #[arg(long, value_name = "ID", conflicts_with = "key")]
+    #[arg(long, value_name = "ID")]
     id: Option<JobId>,
-    /// An idempotency key: the same task and key are one job.
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    #[command(flatten)]
+    unique: UniqueArgs,
     /// Where the job waits.
     #[arg(long, value_name = "QUEUE", default_value = "default")]
     queue: QueueName,
@@ -111,7 +116,18 @@ enum Priority {
     Low,
 }
 
-fn span_or_time(text: &str) -> Result<When, String> {
+impl Priority {
+    fn lane(self) -> Lane {
+        match self {
+            Self::High => Lane::High,
+            Self::Normal => Lane::Normal,
+            Self::Low => Lane::Low,
+        }
+    }
+}
+
+/// Reads a span or a time.
+pub(super) fn span_or_time(text: &str) -> Result<When, String> {
     let time = || UnixMs::from_rfc3339(text).map(When::At).ok();
     parse_span(text)
         .map(When::In)
@@ -127,13 +143,9 @@ impl JobArgs {
         let mut job = NewJob::new(task, payload);
         job.content_type = if json { Some("application/json".to_owned()) } else { self.content_type.clone() };
         job.queue = self.queue.clone();
-        job.lane = match self.priority {
-            Priority::High => Lane::High,
-            Priority::Normal => Lane::Normal,
-            Priority::Low => Lane::Low,
-        };
+        job.lane = self.priority.lane();
         job.id = self.id.clone();
-        job.key = self.key.clone();
+        job.unique = self.unique.unique();
         job.version = self.version.clone();
         job.retries = self.retries;
         job.backoff = self.backoff.clone();
@@ -159,10 +171,9 @@ pub(super) async fn main(args: SubmitArgs, connection: &ConnectionArgs, output: 
     let watched = args.wait && wait::is_watched(output);
     if watched {
         // the events of the job can be asked for only by an id that is known before it is submitted
-        job.id = job.id.take().or_else(|| job.key.is_none().then(fresh_id).flatten());
+        job.id = job.id.take().or_else(|| job.unique.is_none().then(fresh_id).flatten());
     }
-    let known = job.id.clone().or_else(|| job.key.as_ref().map(|key| JobId::from_key(&job.task, key)));
-    let events = match known.filter(|_| watched) {
+    let events = match job.id.clone().filter(|_| watched) {
         Some(id) => Some(client.events_of(&id).await.or_exit(Exit::Broker)?),
         None => None,
     };
@@ -232,6 +243,8 @@ pub(super) fn failure(error: &SubmitError) -> Failure {
         | SubmitError::NoSuchTenant(_)
         | SubmitError::Payload(_)
         | SubmitError::Refused { .. }
+        | SubmitError::Key { .. }
+        | SubmitError::Contended { .. }
         | SubmitError::Indeterminate { .. } => Exit::Broker,
     };
     let failure = Failure::new(exit, error);

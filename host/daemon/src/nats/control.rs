@@ -3,6 +3,7 @@
 
 use async_nats::jetstream::kv;
 use futures::StreamExt;
+use lovage_client::GRACE_MAX;
 use lovage_job::name::{JobId, TenantName};
 use std::collections::HashMap;
 use std::future::Future;
@@ -61,6 +62,19 @@ pub async fn watch<F: Future<Output = ()>>(
     }
 }
 
+/// A cancel that a worker hears of.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Cancelled {
+    /// Whose job it is.
+    pub tenant: TenantName,
+    /// The job.
+    pub id: JobId,
+    /// Why.
+    pub reason: String,
+    /// How long a guest that runs may go on after it was asked to stop.
+    pub grace: Duration,
+}
+
 /// The jobs that were cancelled, by tenant.
 #[derive(Debug, Default)]
 pub struct Cancels {
@@ -69,7 +83,7 @@ pub struct Cancels {
 
 impl Cancels {
     /// Takes a change of the control bucket. Returns the job where it was cancelled now.
-    pub fn apply(&self, change: &Change) -> Option<(TenantName, JobId, String)> {
+    pub fn apply(&self, change: &Change) -> Option<Cancelled> {
         let mut tokens = change.key.splitn(3, '.');
         let tenant: TenantName = tokens.next()?.parse().ok()?;
         if tokens.next()? != "cancel" {
@@ -82,10 +96,12 @@ impl Cancels {
             return None;
         };
         let told = serde_json::from_slice::<serde_json::Value>(value).ok();
-        let told = told.as_ref().and_then(|told| told.get("reason")).and_then(serde_json::Value::as_str);
+        let field = |name: &str| told.as_ref().and_then(|told| told.get(name));
+        let grace = field("grace_ms").and_then(serde_json::Value::as_u64).map_or(Duration::ZERO, Duration::from_millis);
+        let told = field("reason").and_then(serde_json::Value::as_str);
         let reason = told.filter(|reason| !reason.is_empty()).unwrap_or("cancelled").to_owned();
         reasons.insert((tenant.clone(), id.clone()), reason.clone());
-        Some((tenant, id, reason))
+        Some(Cancelled { tenant, id, reason, grace: grace.min(GRACE_MAX) })
     }
 
     /// Why a job was cancelled, where it was.
@@ -116,11 +132,22 @@ mod tests {
     }
 
     #[test]
+    fn a_grace_is_read_and_bounded() {
+        let grace = |value: &str| Cancels::default().apply(&change("acme.cancel.j", Some(value))).unwrap().grace;
+        assert_eq!(grace(r#"{"reason":"by hand"}"#), Duration::ZERO);
+        assert_eq!(grace(r#"{"grace_ms":5000}"#), Duration::from_secs(5));
+        assert_eq!(grace(r#"{"grace_ms":18446744073709551615}"#), GRACE_MAX);
+        for junk in [r#"{"grace_ms":-1}"#, r#"{"grace_ms":"5s"}"#, "[]"] {
+            assert_eq!(grace(junk), Duration::ZERO, "{junk}");
+        }
+    }
+
+    #[test]
     fn other_keys_and_junk_are_left_alone() {
         let cancels = Cancels::default();
         for key in ["acme.pause.q", "acme.cancel", "ACME.cancel.j", "acme.cancel.a.b", ""] {
             assert!(cancels.apply(&change(key, Some("{}"))).is_none(), "{key}");
         }
-        assert_eq!(cancels.apply(&change("acme.cancel.j", Some("junk"))).unwrap().2, "cancelled");
+        assert_eq!(cancels.apply(&change("acme.cancel.j", Some("junk"))).unwrap().reason, "cancelled");
     }
 }

@@ -64,6 +64,7 @@ pub async fn ensure_shared(js: &Context, config: TopologyConfig) -> Result<(), T
         (asset::CONTROL, "cancels, pauses and limits"),
         (asset::SCHEDULES, "schedules"),
         (asset::TICKS, "what is planned and claimed of the ticks of schedules"),
+        (asset::UNIQUE, "keys that make jobs one"),
         (lovage_job::limit::STATES, "who runs how many under each limit"),
     ] {
         let config = kv::Config {

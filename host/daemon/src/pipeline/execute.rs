@@ -14,6 +14,7 @@ use lovage_job::limits::Limits;
 use lovage_job::unit::UnixMs;
 use lovage_sandbox::{AttemptControl, AttemptReport, AttemptRequest, CancelSignal, JobInfo};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An attempt that ended.
 pub(super) struct Executed {
@@ -33,6 +34,10 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
     let attempts_max = job.retry_policy(&task.retry).attempts_max;
     let telling = Telling::new(shared, &message.tenant, &job, &task, (started, attempts_max));
     let place = shared.running.add(&message.tenant, &job.id, &signal);
+    // a cancel that came after the look in admit found nothing to stop
+    if let Some(reason) = shared.broker.cancelled(&message.tenant, &job.id) {
+        shared.running.cancel(&message.tenant, &job.id, &reason, Duration::ZERO);
+    }
     let request = AttemptRequest {
         job: JobInfo {
             id: job.id.to_string(),

@@ -5,6 +5,7 @@ use lovage_sandbox::CancelSignal;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Why an attempt was stopped from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,12 +50,23 @@ impl Running {
         Place { all: self.clone(), number, stopped }
     }
 
-    /// Cancels a job; false where it does not run here.
-    pub fn cancel(&self, tenant: &TenantName, id: &JobId, reason: &str) -> bool {
+    /// Cancels a job; false where it does not run here. With a grace its guest is asked to stop, and stopped where it
+    /// still runs when the grace is over; then this must be called within a runtime.
+    pub fn cancel(&self, tenant: &TenantName, id: &JobId, reason: &str, grace: Duration) -> bool {
         let mut found = false;
         for entry in self.lock().values().filter(|entry| entry.tenant == *tenant && entry.id == *id) {
-            entry.stop(StopReason::Cancelled(reason.to_owned()), reason);
             found = true;
+            if grace.is_zero() {
+                entry.stop(StopReason::Cancelled(reason.to_owned()), reason);
+                continue;
+            }
+            entry.signal.ask(reason);
+            let (stopped, signal, reason) = (entry.stopped.clone(), entry.signal.clone(), reason.to_owned());
+            // ends with the grace, which is bounded; an attempt that has ended by then is not disturbed
+            tokio::spawn(async move {
+                tokio::time::sleep(grace).await;
+                stop(&stopped, &signal, StopReason::Cancelled(reason.clone()), &reason);
+            });
         }
         found
     }
@@ -83,9 +95,13 @@ impl Running {
 
 impl Entry {
     fn stop(&self, why: StopReason, reason: &str) {
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
-        self.signal.stop(reason);
+        stop(&self.stopped, &self.signal, why, reason);
     }
+}
+
+fn stop(stopped: &Mutex<Option<StopReason>>, signal: &CancelSignal, why: StopReason, reason: &str) {
+    stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    signal.stop(reason);
 }
 
 impl Place {
@@ -98,5 +114,41 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.all.lock().remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> (Arc<Running>, Place, CancelSignal) {
+        let (running, signal) = (Arc::new(Running::default()), CancelSignal::new());
+        let place = running.add(&"acme".parse().unwrap(), &"j".parse().unwrap(), &signal);
+        (running, place, signal)
+    }
+
+    fn cancel(running: &Running, grace: Duration) -> bool {
+        running.cancel(&"acme".parse().unwrap(), &"j".parse().unwrap(), "enough", grace)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guest_is_asked_first_and_stopped_when_the_grace_is_over() {
+        let (running, place, signal) = place();
+        assert!(cancel(&running, Duration::from_secs(5)));
+        assert_eq!((signal.reason(), signal.is_stopped(), place.stopped()), (Some("enough"), false, None));
+        tokio::time::sleep(Duration::from_millis(4_900)).await;
+        assert!(!signal.is_stopped());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(signal.is_stopped());
+        assert_eq!(place.stopped(), Some(StopReason::Cancelled("enough".into())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_cancel_without_a_grace_stops_at_once() {
+        let (running, place, signal) = place();
+        cancel(&running, Duration::from_secs(3_600));
+        assert!(cancel(&running, Duration::ZERO) && signal.is_stopped());
+        drop(place);
+        assert!(!cancel(&running, Duration::ZERO), "it is gone");
     }
 }

@@ -17,4 +17,5 @@ mod connect;
 mod dead;
 mod find;
 mod submit;
+mod unique;
 mod wait;

@@ -2,7 +2,7 @@
 
 use crate::support::{World, job, now, result, until};
 use futures::{StreamExt, stream};
-use lovage_client::{NewJob, PAYLOAD_BYTES_MAX, Place, SubmitError};
+use lovage_client::{NewJob, PAYLOAD_BYTES_MAX, Place, SubmitError, Unique};
 use lovage_job::name::{Digest, JobId};
 use lovage_job::outcome::OutcomeKind;
 use lovage_job::subject::asset;
@@ -31,22 +31,6 @@ async fn a_second_submission_of_an_id_is_the_same_job() {
     assert!(!submit().await.unwrap().existing);
     assert!(submit().await.unwrap().existing);
     assert_eq!(world.queued().await, 1);
-}
-
-#[tokio::test]
-async fn a_key_is_one_job_in_every_place() {
-    let world = World::new().await;
-    let submit = || world.client.submit(job().key("order 7"));
-    let first = submit().await.unwrap();
-    assert!(!first.existing);
-    let again = submit().await.unwrap();
-    assert_eq!((again.id, again.existing), (first.id.clone(), true));
-
-    world.take_job().await;
-    world.finish(&result(first.id.as_str(), OutcomeKind::Failed, now())).await;
-    let done = submit().await.unwrap();
-    assert_eq!((done.existing, done.place), (true, Place::Done(OutcomeKind::Failed)));
-    assert_eq!(world.queued().await, 0);
 }
 
 #[tokio::test]
@@ -174,7 +158,10 @@ async fn the_catalogue_tells_wrong_tasks_and_inputs() {
 async fn a_tenants_own_user_needs_no_wider_rights() {
     let (world, client) = World::with_tenant_user().await;
     world.push_task("add").await;
-    let id = client.submit(job().key("order 7")).await.unwrap().id;
+    let order = || job().unique(Unique::idempotent("order 7", Duration::from_secs(60)));
+    let id = client.submit(order()).await.unwrap().id;
+    let again = client.submit(order()).await.unwrap();
+    assert_eq!((&again.id, again.existing), (&id, true));
     let delayed = NewJob::new("add".parse().unwrap(), "{}").delay(Duration::from_secs(3600));
     client.submit(delayed).await.unwrap();
     assert_eq!(world.queued().await, 1);

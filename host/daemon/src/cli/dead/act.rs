@@ -1,7 +1,10 @@
-//! Replaying and purging dead letters: the ones that were counted, and only when that is said.
+//! Replaying and purging dead letters: the ones that were counted, and only when that is said. What is wrong with one
+//! does not keep the others.
 
+use super::super::bulk::{AT_ONCE, Words, told_count};
 use super::super::exit::OrExit;
 use super::super::{Exit, Failure, Output};
+use super::preview::{Preview, Tasks};
 use super::select::{FilterArgs, Walk};
 use super::{Which, failure};
 use futures::StreamExt;
@@ -10,8 +13,9 @@ use lovage_job::catalog::VersionRef;
 use lovage_job::name::JobId;
 use serde_json::json;
 
-/// Letters that are replayed at the same time.
-const AT_ONCE: usize = 16;
+const PURGE: Words = Words { one: "dead letter", verb: "purge" };
+/// How replays are told.
+pub(super) const REPLAY: Words = Words { one: "dead letter", verb: "replay" };
 
 /// The letters that a command is for.
 enum Chosen {
@@ -25,44 +29,22 @@ enum Chosen {
 }
 
 /// Counts before anything is changed. Nothing is chosen where nothing is to be done.
-async fn choose(client: &Client, which: &Which, verb: &str, output: Output) -> Result<Option<Chosen>, Failure> {
+async fn choose(client: &Client, which: &Which, words: Words, output: Output) -> Result<Option<Chosen>, Failure> {
     if !which.ids.is_empty() {
-        let count = which.ids.len();
-        if which.dry_run {
-            for id in &which.ids {
-                client.dead_show(id).await.map_err(failure)?;
-            }
-            told_count(u64::try_from(count).unwrap_or(u64::MAX), verb, true, output)?;
-            return Ok(None);
-        }
         return Ok(Some(Chosen::Ids));
     }
-    if !which.all && !which.filter.is_some() {
-        let hint = format!("name jobs, or give a filter such as --task, or --all: lovage dead {verb} --all --dry-run");
-        return Err(Failure::new(Exit::Usage, format!("nothing to {verb}")).hint(hint));
-    }
+    check_any(which, words)?;
     let (count, newest) = count(client, &which.filter).await?;
-    if which.dry_run || count == 0 {
-        told_count(count, verb, which.dry_run, output)?;
-        return Ok(None);
-    }
-    if !which.yes {
-        let failure = Failure::new(Exit::Usage, format!("{} to {verb}; nothing was changed", letters(count)));
-        return Err(failure.hint(format!("--yes to {verb} them, --dry-run to count only")));
-    }
-    output.note(&format!("{} to {verb}", letters(count)));
-    Ok(Some(Chosen::Filtered { newest }))
+    Ok(which.bulk.agree(count, words, output)?.then_some(Chosen::Filtered { newest }))
 }
 
-fn told_count(count: u64, verb: &str, dry_run: bool, output: Output) -> Result<(), Failure> {
-    match output.json {
-        true => output.value(&json!({"count": count, "dry_run": dry_run})),
-        false => output.line(&format!("{} to {verb}; nothing was changed", letters(count))),
+fn check_any(which: &Which, words: Words) -> Result<(), Failure> {
+    if !which.ids.is_empty() || which.all || which.filter.is_some() {
+        return Ok(());
     }
-}
-
-fn letters(count: u64) -> String {
-    if count == 1 { "1 dead letter".to_owned() } else { format!("{count} dead letters") }
+    let verb = words.verb;
+    let hint = format!("name jobs, or give a filter such as --task, or --all: lovage dead {verb} --all --dry-run");
+    Err(Failure::new(Exit::Usage, format!("nothing to {verb}")).hint(hint))
 }
 
 async fn count(client: &Client, filter: &FilterArgs) -> Result<(u64, u64), Failure> {
@@ -80,23 +62,30 @@ pub(super) async fn replay(
     version: Option<VersionRef>,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let options = ReplayOptions { version };
+    let (options, tasks) = (ReplayOptions { version }, Tasks::default());
+    if which.bulk.dry_run {
+        return preview(client, which, &options, &tasks, output).await;
+    }
     let mut told = Told::default();
-    match choose(client, which, "replay", output).await? {
+    match choose(client, which, REPLAY, output).await? {
         None => return Ok(Exit::Done),
         Some(Chosen::Ids) => {
-            for id in &which.ids {
-                let replayed = match client.dead_show(id).await {
-                    Ok(stored) => replay_one(client, &stored, &options).await.1,
-                    Err(error) => Err(failure(error)),
-                };
-                told.replayed(id, replayed, output)?;
+            let each = which.ids.iter().map(async |id| match client.dead_show(id).await {
+                Ok(stored) => (id.clone(), replay_one(client, &stored, &options, &tasks).await),
+                Err(error) => (id.clone(), Err(failure(error))),
+            });
+            let mut each = futures::stream::iter(each).buffered(AT_ONCE);
+            while let Some((id, replayed)) = each.next().await {
+                told.replayed(&id, replayed, output)?;
             }
         }
         Some(Chosen::Filtered { newest }) => {
             let mut walk = Walk::new(&which.filter, None).from(newest);
             while let Some(letters) = walk.next(client).await? {
-                let each = letters.iter().map(|stored| replay_one(client, stored, &options));
+                let each = letters.iter().map(async |stored| {
+                    let replayed = replay_one(client, stored, &options, &tasks).await;
+                    (&stored.letter.id, replayed)
+                });
                 let mut each = futures::stream::iter(each).buffer_unordered(AT_ONCE);
                 while let Some((id, replayed)) = each.next().await {
                     told.replayed(id, replayed, output)?;
@@ -108,29 +97,43 @@ pub(super) async fn replay(
     Ok(told.exit.unwrap_or(Exit::Done))
 }
 
-async fn replay_one<'a>(
+/// What a replay would do, changing nothing.
+async fn preview(
     client: &Client,
-    stored: &'a StoredLetter,
+    which: &Which,
     options: &ReplayOptions,
-) -> (&'a JobId, Result<Replayed, Failure>) {
-    let id = &stored.letter.id;
-    match check_version(client, stored, options).await {
-        Ok(()) => (id, client.replay(stored, options).await.map_err(failure)),
-        Err(failure) => (id, Err(failure)),
+    tasks: &Tasks,
+    output: Output,
+) -> Result<Exit, Failure> {
+    check_any(which, REPLAY)?;
+    let mut preview = Preview::default();
+    for id in &which.ids {
+        let stored = client.dead_show(id).await.map_err(failure)?;
+        preview.add(&stored, tasks.version(client, &stored, options).await);
     }
+    if which.ids.is_empty() {
+        let mut walk = Walk::new(&which.filter, None);
+        while let Some(letters) = walk.next(client).await? {
+            for stored in &letters {
+                preview.add(stored, tasks.version(client, stored, options).await);
+            }
+        }
+    }
+    preview.print(output).map(|()| Exit::Done)
 }
 
-/// A version that is not there would bury the job again, and its reason and trail would be lost.
-async fn check_version(client: &Client, stored: &StoredLetter, options: &ReplayOptions) -> Result<(), Failure> {
-    let (Some(version), Some((_, task))) = (&options.version, stored.letter.place()) else { return Ok(()) };
-    let id = &stored.letter.id;
-    match client.task(&task).await.or_exit(Exit::Broker)? {
-        Some(record) => match record.resolve(Some(version), id) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Failure::new(Exit::NotFound, format!("job {id} was not replayed: {error}"))),
-        },
-        None => Err(Failure::new(Exit::NotFound, format!("job {id} was not replayed: there is no task {task}"))),
+/// Replays a letter. A version that is not there would bury the job again, and its reason and trail would be lost; what
+/// the job itself asked for is the publisher's affair.
+async fn replay_one(
+    client: &Client,
+    stored: &StoredLetter,
+    options: &ReplayOptions,
+    tasks: &Tasks,
+) -> Result<Replayed, Failure> {
+    if options.version.is_some() {
+        tasks.version(client, stored, options).await?;
     }
+    client.replay(stored, options).await.map_err(failure)
 }
 
 /// What became of letters.
@@ -147,8 +150,7 @@ impl Told {
             Ok(Replayed::Queued) => "queued",
             Ok(Replayed::Already) => "already",
             Err(failure) => {
-                self.failed += 1;
-                self.exit = Some(failure.exit);
+                self.failed(&failure);
                 if output.json {
                     return output.value(&json!({"id": id, "replay": null, "error": failure.message}));
                 }
@@ -163,31 +165,51 @@ impl Told {
             _ => output.line(&format!("{id} was replayed before; its letter is removed")),
         }
     }
+
+    fn failed(&mut self, failure: &Failure) {
+        self.failed += 1;
+        self.exit = Some(failure.exit);
+    }
 }
 
 pub(super) async fn purge(client: &Client, which: &Which, output: Output) -> Result<Exit, Failure> {
-    let purged = match choose(client, which, "purge", output).await? {
+    let mut told = Told::default();
+    match choose(client, which, PURGE, output).await? {
         None => return Ok(Exit::Done),
+        Some(Chosen::Ids) if which.bulk.dry_run => {
+            for id in &which.ids {
+                client.dead_show(id).await.map_err(failure)?;
+            }
+            let count = u64::try_from(which.ids.len()).unwrap_or(u64::MAX);
+            return told_count(count, PURGE, true, output).map(|()| Exit::Done);
+        }
         Some(Chosen::Ids) => {
-            let purged = client.dead_purge(&which.ids).await.or_exit(Exit::Broker)?;
-            if purged == 0 {
+            told.done = client.dead_purge(&which.ids).await.or_exit(Exit::Broker)?;
+            if told.done == 0 {
                 let failure = Failure::new(Exit::NotFound, "none of these jobs has a dead letter");
                 return Err(failure.hint("`lovage dead list` shows those there are"));
             }
-            purged
         }
         Some(Chosen::Filtered { newest }) => {
-            let (mut walk, mut purged) = (Walk::new(&which.filter, None).from(newest), 0);
+            let mut walk = Walk::new(&which.filter, None).from(newest);
             while let Some(letters) = walk.next(client).await? {
-                let ids: Vec<_> = letters.into_iter().map(|stored| stored.letter.id).collect();
-                purged += client.dead_purge(&ids).await.or_exit(Exit::Broker)?;
+                let each = letters.iter().map(async |stored| (stored, client.dead_remove(stored).await));
+                let mut each = futures::stream::iter(each).buffer_unordered(AT_ONCE);
+                while let Some((stored, removed)) = each.next().await {
+                    match removed.or_exit(Exit::Broker) {
+                        Ok(removed) => told.done += u64::from(removed),
+                        Err(failure) => {
+                            told.failed(&failure);
+                            output.note(&format!("error: job {}: {}", stored.letter.id, failure.message));
+                        }
+                    }
+                }
             }
-            purged
         }
-    };
-    match output.json {
-        true => output.value(&json!({"purged": purged}))?,
-        false => output.line(&format!("{} purged", letters(purged)))?,
     }
-    Ok(Exit::Done)
+    match output.json {
+        true => output.value(&json!({"purged": told.done}))?,
+        false => output.line(&format!("{} purged", PURGE.count(told.done)))?,
+    }
+    Ok(told.exit.unwrap_or(Exit::Done))
 }

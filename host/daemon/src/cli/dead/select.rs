@@ -2,17 +2,21 @@
 
 use super::super::exit::OrExit;
 use super::super::job::outcome;
+use super::super::submit::span_or_time;
 use super::super::{Exit, Failure};
 use crate::clock::now;
 use clap::Args;
-use lovage_client::{Client, DeadFilter, StoredLetter};
+use lovage_client::{Client, DeadFilter, StoredLetter, When};
 use lovage_job::name::{QueueName, TaskName};
 use lovage_job::outcome::OutcomeKind;
-use lovage_job::unit::{UnixMs, parse_span};
-use std::time::Duration;
+use lovage_job::unit::UnixMs;
 
 /// Letters of a page: they come with their payloads.
 const PAGE: usize = 100;
+/// How much of a payload is searched.
+const SEARCHED_BYTES: usize = 256 << 10;
+/// The longest text to search for.
+const TEXT_BYTES_MAX: usize = 256;
 
 /// Which dead letters; all that is given must hold.
 #[derive(Debug, Clone, Args)]
@@ -26,23 +30,41 @@ pub struct FilterArgs {
     /// How they ended, such as failed, trapped or out-of-fuel.
     #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
     pub(super) reason: Option<OutcomeKind>,
-    /// Buried no longer ago than this.
-    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
-    pub(super) since: Option<Duration>,
-    /// A text in their error, subject or payload, in any case.
-    #[arg(long, value_name = "TEXT")]
+    /// Buried no longer ago than this span, or no earlier than this time.
+    #[arg(long, value_name = "SPAN|TIME", value_parser = span_or_time)]
+    pub(super) since: Option<When>,
+    /// Buried at least so long ago, or no later than this time.
+    #[arg(long, value_name = "SPAN|TIME", value_parser = span_or_time)]
+    pub(super) until: Option<When>,
+    /// A text in their error, subject or the first 256 KiB of their payload, in any case.
+    #[arg(long, value_name = "TEXT", value_parser = text)]
     pub(super) text: Option<String>,
     /// How many at most, the newest first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: Option<u32>,
 }
 
+fn text(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=TEXT_BYTES_MAX => Ok(text.to_lowercase()),
+        length => Err(format!("a text has 1 to {TEXT_BYTES_MAX} bytes, and this one has {length}")),
+    }
+}
+
+/// The time that is meant by a span before now, or by itself.
+fn ago(when: When) -> UnixMs {
+    match when {
+        When::In(span) => UnixMs(now().0.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))),
+        When::At(time) => time,
+    }
+}
+
 impl FilterArgs {
     /// Whether anything is given.
     pub(super) fn is_some(&self) -> bool {
-        let Self { task, queue, reason, since, text, limit } = self;
-        let (any_name, any_other) = (task.is_some() || queue.is_some(), reason.is_some() || since.is_some());
-        any_name || any_other || text.is_some() || limit.is_some()
+        let Self { task, queue, reason, since, until, text, limit } = self;
+        let (any_name, any_time) = (task.is_some() || queue.is_some(), since.is_some() || until.is_some());
+        any_name || any_time || reason.is_some() || text.is_some() || limit.is_some()
     }
 }
 
@@ -51,6 +73,7 @@ impl FilterArgs {
 pub(super) struct Walk {
     filter: DeadFilter,
     since: Option<UnixMs>,
+    until: Option<UnixMs>,
     text: Option<String>,
     left: Option<usize>,
     state: State,
@@ -73,11 +96,9 @@ impl Walk {
             limit: Some(PAGE),
             before: None,
         };
-        let since =
-            args.since.map(|span| UnixMs(now().0.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))));
+        let (since, until) = (args.since.map(ago), args.until.map(ago));
         let own = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let text = args.text.as_ref().map(|text| text.to_lowercase());
-        Self { filter, since, text, left: own.or(limit), state: State::Walking }
+        Self { filter, since, until, text: args.text.clone(), left: own.or(limit), state: State::Walking }
     }
 
     /// This walk from the letter with this sequence on, so that what is buried meanwhile is left alone.
@@ -107,7 +128,7 @@ impl Walk {
                 self.state = State::AtTheEnd;
                 break;
             }
-            if !self.has_text(&stored) {
+            if self.until.is_some_and(|until| stored.letter.buried > until) || !self.has_text(&stored) {
                 continue;
             }
             if self.left == Some(0) {
@@ -128,6 +149,6 @@ impl Walk {
         within(&letter.error.message)
             || within(&letter.subject)
             || details()
-            || within(&String::from_utf8_lossy(&letter.payload))
+            || within(&String::from_utf8_lossy(letter.payload.get(..SEARCHED_BYTES).unwrap_or(&letter.payload)))
     }
 }

@@ -4,16 +4,16 @@ use super::super::connection::ConnectionArgs;
 use super::super::ended::Body;
 use super::super::worker::Stops;
 use super::super::{Exit, Failure, Output};
+use super::envelope;
 use super::lines::{self, Line};
 use super::tally::Tally;
-use super::{JobArgs, SubmitArgs, failure, warn_unserved};
+use super::{SubmitArgs, failure, warn_unserved};
 use futures::StreamExt;
 use lovage_client::{Client, Submitted, WaitError};
-use lovage_job::name::{JobId, TaskName};
+use lovage_job::name::JobId;
 use lovage_job::outcome::{JobError, OutcomeKind};
 use lovage_job::result::JobResult;
 use serde::Serialize;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Submissions in flight.
@@ -64,32 +64,33 @@ pub(super) async fn main(args: SubmitArgs, connection: &ConnectionArgs, output: 
 
 async fn one(client: &Client, args: &SubmitArgs, line: Line) -> Told {
     let (number, offset) = (line.number, line.offset);
-    Told { number, offset, end: submit(client, &args.job, &args.task, args.wait, args.timeout, line).await }
+    Told { number, offset, end: submit(client, args, line).await }
 }
 
-async fn submit(
-    client: &Client,
-    job: &JobArgs,
-    task: &TaskName,
-    wait: bool,
-    timeout: Option<Duration>,
-    line: Line,
-) -> End {
+async fn submit(client: &Client, args: &SubmitArgs, line: Line) -> End {
     // the rest of the line is its room, which is kept until the job is submitted
     let Line { content, .. } = &line;
     let payload = match content {
         Ok(payload) => payload.clone(),
         Err(reason) => return End::Refused(Failure::new(Exit::Usage, reason)),
     };
-    let submitted = match client.submit(job.job(task.clone(), payload)).await {
+    let job = match args.envelope {
+        true => envelope::job(&args.job, &args.task, &payload),
+        false => Ok(args.job.job(args.task.clone(), payload)),
+    };
+    let job = match job {
+        Ok(job) => job,
+        Err(reason) => return End::Refused(Failure::new(Exit::Usage, reason)),
+    };
+    let submitted = match client.submit(job).await {
         Ok(submitted) => submitted,
         Err(error) => return End::Refused(failure(&error)),
     };
     drop(line);
-    if !wait {
+    if !args.wait {
         return End::Submitted(submitted);
     }
-    match client.wait(&submitted.id, timeout).await {
+    match client.wait(&submitted.id, args.timeout).await {
         Ok(result) => End::Ended(submitted, Box::new(result)),
         Err(error) => End::Lost(submitted, error),
     }
