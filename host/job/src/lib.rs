@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod dead;
 pub mod decode;
 pub mod event;
+pub mod flow;
 pub mod header;
 pub mod job;
 pub mod limits;

@@ -8,6 +8,7 @@ mod dead;
 mod dev;
 mod ended;
 mod exit;
+mod group;
 mod input;
 mod job;
 mod new;
@@ -18,6 +19,7 @@ mod submit;
 mod task;
 mod wait;
 mod watch;
+mod webhook;
 mod worker;
 
 use clap::{Args, Parser, Subcommand};
@@ -61,6 +63,10 @@ enum Command {
     Submit(Box<submit::SubmitArgs>),
     #[command(subcommand)]
     Job(job::JobCommand),
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     #[command(subcommand)]
     Dead(dead::DeadCommand),
     Watch(watch::WatchArgs),
@@ -114,6 +120,8 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Task(command) => task::main(command, connection, output).await,
         Command::Submit(args) => submit::main(*args, connection, output).await,
         Command::Job(command) => job::main(command, connection, output).await,
+        Command::Group(command) => group::main(command, connection, output).await,
+        Command::Webhook(command) => webhook::main(&command, connection, output).await,
         Command::Dead(command) => dead::main(command, connection, output).await,
         Command::Watch(args) => watch::main(args, connection, output).await,
         Command::New(args) => new::main(&args, output),

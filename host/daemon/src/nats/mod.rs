@@ -6,6 +6,7 @@ pub mod api;
 pub mod broker;
 mod confirm;
 pub mod control;
+mod follow;
 pub mod lots;
 pub mod puller;
 pub mod settle;

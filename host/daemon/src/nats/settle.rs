@@ -5,6 +5,7 @@
 //! The rare endings (retries, dead letters, conflicts) each wait for their own confirmation; see `confirm`.
 
 use super::api::{PublishReply, WRONG_LAST_SEQUENCE};
+use super::follow::Following;
 use super::store::Payloads;
 use crate::lease::Lease;
 use crate::ports::{Ending, Finish, Settlement};
@@ -35,6 +36,7 @@ pub(super) const PAUSE: Duration = Duration::from_millis(250);
 pub struct Settler {
     pub(super) client: Client,
     pub(super) payloads: Payloads,
+    pub(super) following: Following,
     inbox: String,
     pending: Mutex<HashMap<u64, Pending>>,
     next: AtomicU64,
@@ -52,12 +54,13 @@ impl Settler {
     /// A settler on a connection; [`Settler::run`] must run beside it.
     pub fn new(client: Client, payloads: Payloads) -> Arc<Self> {
         let inbox = client.new_inbox();
-        Arc::new(Self { client, payloads, inbox, pending: Mutex::default(), next: AtomicU64::new(0) })
+        let following = Following::default();
+        Arc::new(Self { client, payloads, following, inbox, pending: Mutex::default(), next: AtomicU64::new(0) })
     }
 
-    /// How many results wait for their confirmation.
+    /// How many results wait for their confirmation, or for what follows them.
     pub fn pending(&self) -> usize {
-        self.lock().len()
+        self.lock().len() + self.following.count()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Pending>> {
@@ -80,6 +83,10 @@ impl Settler {
             Ending::Later(later) => {
                 let settler = self.clone();
                 runtime.spawn(async move { settler.put_back(lease, tenant, *later).await });
+            }
+            Ending::Again(again) => {
+                let settler = self.clone();
+                runtime.spawn(async move { settler.again(lease, tenant, *again).await });
             }
             Ending::Settled(dead) => {
                 let settler = self.clone();
@@ -174,6 +181,11 @@ impl Settler {
                 self.client.publish_with_headers(reply.clone(), headers, finish.body.clone()).await;
         }
         tell(&self.client, &tenant, &finish.event).await;
+        if finish.follow.is_some() {
+            let settler = self.clone();
+            tokio::spawn(async move { settler.followed(lease, tenant, *finish).await });
+            return;
+        }
         match finish.dead {
             None => self.acknowledge_soon(&lease).await,
             Some(dead) => {
@@ -189,6 +201,9 @@ impl Settler {
     /// Another attempt ended the job first. Its end stands; a dead letter may still be missing.
     async fn lost_the_race(self: &Arc<Self>, pending: Pending) {
         let Pending { lease, tenant, finish, .. } = pending;
+        if let Some(follow) = finish.follow {
+            return self.follow_another(lease, tenant, &finish.result.record.id, finish.dead, follow).await;
+        }
         if let Some(dead) = finish.dead {
             let store = super::store::Results::new(self.client.clone());
             match store.get(&tenant, &dead.id).await {

@@ -62,6 +62,8 @@ pub async fn ensure_shared(js: &Context, config: TopologyConfig) -> Result<(), T
         (asset::CATALOG, "tasks, versions and aliases"),
         (asset::TENANTS, "tenants"),
         (asset::CONTROL, "cancels and pauses"),
+        (asset::GROUPS, "groups of jobs"),
+        (asset::WEBHOOKS, "secrets that webhooks are signed with"),
     ] {
         let config = kv::Config {
             bucket: bucket.to_owned(),

@@ -5,6 +5,7 @@ use crate::clock::now;
 use crate::ports::{Delivery, Ending, Finish, Settlement};
 use bytes::Bytes;
 use lovage_job::event::{Event, Happening};
+use lovage_job::flow::{GROUP_KEPT, Led};
 use lovage_job::job::Job;
 use lovage_job::name::{JobId, QueueName, TaskName};
 use lovage_job::outcome::{JobError, Meter, OutcomeKind};
@@ -12,6 +13,7 @@ use lovage_job::result::{JobResult, ResultRecord};
 use lovage_job::subject::JobSubject;
 use lovage_job::trail::Trail;
 use lovage_job::unit::UnixMs;
+use std::time::Duration;
 
 /// A job and the message it came in.
 pub(super) struct Decoded {
@@ -40,8 +42,10 @@ fn id_of(message: &Delivery) -> JobId {
 
 fn bury_undecodable<B, T>(shared: &Shared<B, T>, message: Delivery, reason: String) -> Settlement {
     let subject = JobSubject::parse(&message.subject).ok();
+    let id = id_of(&message);
     let end = End {
-        id: id_of(&message),
+        follow: Led::of_undecodable(&message.headers, &id, message.origin.stored, &message.payload),
+        id,
         task: subject.as_ref().map(|subject| subject.task.clone()),
         queue: subject.as_ref().map(|subject| subject.queue.clone()),
         lane: subject.as_ref().map(|subject| subject.lane),
@@ -67,6 +71,7 @@ pub(super) struct End {
     pub(super) trail: Trail,
     pub(super) tags: Vec<String>,
     pub(super) reply: Option<String>,
+    pub(super) follow: Option<Box<Led>>,
 }
 
 impl End {
@@ -83,12 +88,18 @@ impl End {
             trail: job.trail.clone(),
             tags: job.wishes.tags.clone(),
             reply: job.wishes.reply.clone(),
+            // the input is that of the message, which `settle` has
+            follow: Led::of(job, &[]),
         }
     }
 
     /// The settlement: a result, and a dead letter where the job failed for good.
-    pub(super) fn settle<B, T>(self, shared: &Shared<B, T>, message: Delivery, bury: bool) -> Settlement {
+    pub(super) fn settle<B, T>(mut self, shared: &Shared<B, T>, message: Delivery, bury: bool) -> Settlement {
         let at = now();
+        if let Some(follow) = &mut self.follow {
+            follow.set_input(&message.payload);
+        }
+        let keep = keep_of(self.follow.as_deref(), shared.result_keep);
         let dead = bury.then(|| message.dead_letter(self.id.clone(), self.error.clone(), self.trail.clone(), at));
         let what = Happening::Finished {
             outcome: self.error.kind,
@@ -124,9 +135,16 @@ impl End {
         };
         let result =
             JobResult { record, error: Some(self.error), trail: self.trail, content_type: None, body: Vec::new() };
-        let finish = Finish { result, body: Bytes::new(), keep: shared.result_keep, reply: self.reply, dead, event };
+        let (reply, follow) = (self.reply, self.follow);
+        let finish = Finish { result, body: Bytes::new(), keep, reply, dead, follow, event };
         Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Finish(Box::new(finish)) }
     }
+}
+
+/// How long a result is kept: that of a member outlives its group, whose completion job reads it.
+pub(super) fn keep_of(follow: Option<&Led>, keep: Duration) -> Duration {
+    let of_group = follow.is_some_and(|led| led.flow.group.is_some());
+    if of_group { keep.max(GROUP_KEPT) } else { keep }
 }
 
 /// Stands in event subjects where a message names no task.
