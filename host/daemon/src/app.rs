@@ -18,6 +18,7 @@ use crate::presence::{Presence, announce};
 use crate::registry::live::Live;
 use crate::registry::load::Loader;
 use crate::tenants::Tenants;
+use crate::webhook::courier::HttpCourier;
 use anyhow::Context as _;
 use async_nats::Client;
 use async_nats::jetstream;
@@ -146,6 +147,11 @@ impl Worker {
             worker: options.name.as_str().into(),
             ceiling: policy.ceiling,
             heard,
+            courier: Arc::new(HttpCourier::new(
+                client.clone(),
+                tokio::runtime::Handle::current(),
+                options.file.webhook.allow_private,
+            )),
             result_keep: options.file.result_keep,
         });
         let (intake, leases) = (Arc::new(Intake::default()), Arc::new(Leases::default()));

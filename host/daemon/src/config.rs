@@ -38,6 +38,16 @@ pub struct WorkerFile {
     pub ceiling: LimitsWish,
     /// What compiling a component may take.
     pub compile: CompileFile,
+    /// Where webhooks may go.
+    pub webhook: WebhookFile,
+}
+
+/// Where webhooks may go.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebhookFile {
+    /// Also to private, loopback and link-local addresses, which are those of the operator's own network.
+    pub allow_private: bool,
 }
 
 /// What compiling a component may take.
@@ -74,6 +84,7 @@ impl Default for WorkerFile {
             limits: LimitsWish::default(),
             ceiling: LimitsWish::default(),
             compile: CompileFile::default(),
+            webhook: WebhookFile::default(),
         }
     }
 }
@@ -183,6 +194,7 @@ mod tests {
             ("stack = \"65MiB\"", "stack"),
             ("[ceiling]\nmemory = \"4097MiB\"", "memory"),
             ("[compile]\ncpu_seconds = 0", "cpu_seconds"),
+            ("[webhook]\nallow_privat = true", "allow_privat"),
             ("[limits]\nfuel = 0", "fuel"),
         ] {
             let error = read(text).unwrap_err().to_string();

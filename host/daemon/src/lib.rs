@@ -21,6 +21,7 @@ pub mod registry;
 pub mod server;
 pub mod telemetry;
 pub mod tenants;
+pub mod webhook;
 
 #[cfg(test)]
 mod rooms_tests;

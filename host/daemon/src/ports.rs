@@ -13,6 +13,7 @@ use lovage_job::crash::CrashRecord;
 use lovage_job::dead::DeadLetter;
 use lovage_job::decode::Origin;
 use lovage_job::event::Event;
+use lovage_job::flow::Led;
 use lovage_job::header::Headers;
 use lovage_job::job::Job;
 use lovage_job::limit::{Applied, JobRules, Rate};
@@ -84,6 +85,8 @@ pub enum Ending {
     Later(Box<Later>),
     /// The job is done already; only its dead letter may be missing.
     Settled(Option<Box<DeadLetter>>),
+    /// The job is done already and leads on to something: its dead letter and what follows it may be missing.
+    Again(Box<Again>),
     /// The message goes back to its queue as it is, which costs the job no attempt.
     Release(Option<Duration>),
 }
@@ -103,8 +106,21 @@ pub struct Finish {
     pub dead: Option<DeadLetter>,
     /// Where the next run waits of the schedule that this was a run of.
     pub wakes: Option<Lot>,
+    /// What the job leads on to, which most jobs do not.
+    pub follow: Option<Box<Led>>,
     /// What watchers are told.
     pub event: Event,
+}
+
+/// The end of a job that was written before, by a worker that did not come to its acknowledgement.
+#[derive(Debug)]
+pub struct Again {
+    /// What is stored, with its body.
+    pub result: JobResult,
+    /// Its dead letter, where it failed for good.
+    pub dead: Option<DeadLetter>,
+    /// What it leads on to.
+    pub follow: Box<Led>,
 }
 
 /// A job that is put back.
@@ -242,4 +258,38 @@ pub trait Tasks: Send + Sync + 'static {
         pinned: Option<&Digest>,
         job: &JobId,
     ) -> impl Future<Output = Result<Resolution, BrokerError>> + Send;
+}
+
+/// What came of one try to deliver a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivered {
+    /// The receiver took it.
+    Taken(lovage_job::outcome::Output),
+    /// It did not, or was not reached.
+    Failed(lovage_job::outcome::Failure),
+    /// It took too long.
+    TimedOut(Duration),
+    /// The secret cannot be had: this side is at fault.
+    NoSecret(String),
+}
+
+/// One try to deliver a webhook.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    /// Whose secret signs it.
+    pub tenant: TenantName,
+    /// The job's id, which is the webhook's too: the same for each try.
+    pub id: JobId,
+    /// Where it goes.
+    pub url: lovage_job::flow::WebhookUrl,
+    /// What is posted.
+    pub body: Bytes,
+    /// How long the try may take.
+    pub timeout: Duration,
+}
+
+/// Who delivers webhooks, as the pipeline sees it.
+pub trait Courier: std::fmt::Debug + Send + Sync + 'static {
+    /// Tries once.
+    fn deliver(&self, letter: Letter) -> futures::future::BoxFuture<'static, Delivered>;
 }

@@ -1,5 +1,6 @@
 //! From a message to a [`Job`]: the only door for what publishers send.
 
+use crate::flow::Flow;
 use crate::header::{self, Headers};
 use crate::job::{Job, Wishes};
 use crate::name::{JobId, TenantName};
@@ -11,9 +12,9 @@ use crate::unit::{UnixMs, parse_span};
 use std::time::Duration;
 
 /// The longest tag, in bytes.
-const TAG_LENGTH_MAX: usize = 100;
+pub(crate) const TAG_LENGTH_MAX: usize = 100;
 /// The most tags.
-const TAGS_MAX: usize = 16;
+pub(crate) const TAGS_MAX: usize = 16;
 /// The longest reply subject, in bytes.
 const REPLY_LENGTH_MAX: usize = 256;
 /// The longest key, in bytes.
@@ -79,6 +80,7 @@ pub fn decode(subject: &str, headers: &Headers, origin: Origin) -> Result<Job, D
     let published = number(headers, header::PUBLISHED)?.map_or(origin.stored, UnixMs);
     Ok(Job {
         run: scheduled_run(headers, &id)?,
+        flow: Flow::read(headers, &id)?,
         id,
         wishes: wishes(headers, published, &subject.tenant)?,
         subject,

@@ -1,6 +1,7 @@
 //! A job: one request to run a task, decoded and checked.
 
 use crate::catalog::VersionRef;
+use crate::flow::Flow;
 use crate::header::{self, Headers};
 use crate::name::{Digest, JobId};
 use crate::retry::{Backoff, RetryPolicy};
@@ -34,6 +35,8 @@ pub struct Job {
     pub published: UnixMs,
     /// The run of a schedule that this is.
     pub run: Option<ScheduledRun>,
+    /// Where the job leads to and comes from, where its headers say anything of that.
+    pub flow: Option<Box<Flow>>,
     /// The publisher's own headers, for the guest.
     pub headers: Headers,
 }

@@ -12,6 +12,7 @@ pub mod crash;
 pub mod dead;
 pub mod decode;
 pub mod event;
+pub mod flow;
 pub mod header;
 pub mod job;
 pub mod limit;

@@ -37,6 +37,7 @@ fn name_error(kind: &'static str, value: &str, rule: &'static str) -> NameError 
 const NAME_RULE: &str = "use 1 to 32 characters of a-z, 0-9, '-' and '_', starting with a letter or digit";
 const VERSION_RULE: &str = "use 1 to 32 characters of a-z, 0-9, '-', '_' and single dots, starting with a letter or digit and not ending with a dot";
 const JOB_ID_RULE: &str = "use 1 to 64 characters of A-Z, a-z, 0-9, '-' and '_'";
+const GROUP_ID_RULE: &str = "use 1 to 56 characters of A-Z, a-z, 0-9, '-' and '_'";
 const DIGEST_RULE: &str = "use 'sha256:' and 64 hexadecimal digits in lower case";
 
 fn is_name(text: &str) -> bool {
@@ -55,6 +56,11 @@ fn is_job_id(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= JOB_ID_LENGTH_MAX
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Shorter than a job id: those of its members are made from it.
+fn is_group_id(text: &str) -> bool {
+    is_job_id(text) && text.len() <= JOB_ID_LENGTH_MAX - 8
 }
 
 fn is_digest(text: &str) -> bool {
@@ -139,6 +145,10 @@ checked_text!(
     ScheduleName, "schedule name", is_name, NAME_RULE
 );
 checked_text!(
+    /// Jobs that belong together; unique within its tenant.
+    GroupId, "group id", is_group_id, GROUP_ID_RULE
+);
+checked_text!(
     /// The SHA-256 of a component, written `sha256:<64 hexadecimal digits>`.
     Digest, "digest", is_digest, DIGEST_RULE
 );
@@ -188,7 +198,31 @@ impl Digest {
     }
 }
 
+impl GroupId {
+    /// The id of the member at a place.
+    pub fn member(&self, index: u32) -> JobId {
+        // five digits at most, since no group is larger than that
+        JobId(format!("{self}_{}", index.min(99_999)).into())
+    }
+
+    /// The id of the job that runs when the group is complete.
+    pub fn completion(&self) -> JobId {
+        JobId(format!("{self}_done").into())
+    }
+}
+
 impl JobId {
+    /// An id made from a short kind and some parts: the same ones always give the same id.
+    pub fn from_parts(kind: &str, parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        let digits = hex::encode(hash.finalize());
+        Self(format!("{kind}-{}", digits.get(..40).unwrap_or(&digits)).into())
+    }
+
     /// The id of a job whose publisher gave none: made from the creation time of its stream and its place in it,
     /// which every worker and the publisher's own acknowledgement agree on.
     pub fn from_stream(created_unix_ms: u64, sequence: u64) -> Self {

@@ -321,6 +321,21 @@ pub mod asset {
         format!("{tenant}.claim.{name}.{id}")
     }
 
+    /// The bucket of groups of all tenants.
+    pub const GROUPS: &str = "groups";
+    /// The bucket of the secrets that webhooks are signed with.
+    pub const WEBHOOKS: &str = "webhooks";
+
+    /// The key of a group.
+    pub fn group_key(tenant: &TenantName, group: &crate::name::GroupId) -> String {
+        format!("{tenant}.{group}")
+    }
+
+    /// The key of a tenant's webhook secrets.
+    pub fn webhook_key(tenant: &TenantName) -> String {
+        format!("{tenant}.secrets")
+    }
+
     /// The key of a task in the catalogue.
     pub fn task_key(tenant: &TenantName, task: &TaskName) -> String {
         format!("{tenant}.task.{task}")

@@ -9,14 +9,16 @@
 
 use crate::client::{Client, now};
 use crate::find::Queued;
+use crate::follow::{FollowError, member_end};
 use crate::publish::{self, Ack, PublishFault};
 use crate::read::{self, READ_TIMEOUT, ReadError};
-use crate::result::results_stream;
+use crate::result::{results_stream, stored_of};
 use crate::wire;
 use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_TTL};
 use bytes::Bytes;
 use lovage_job::event::{Event, Happening, Past};
+use lovage_job::flow::{GROUP_KEPT, Led};
 use lovage_job::job::Job;
 use lovage_job::name::JobId;
 use lovage_job::outcome::{JobError, Meter, OutcomeKind};
@@ -83,6 +85,14 @@ pub enum CancelError {
         /// What happened.
         reason: String,
     },
+    /// The job has ended as cancelled, but what follows it is not done.
+    #[error("job {id} is cancelled, but {error}; cancel it again, or leave it to the worker that gets it")]
+    Follow {
+        /// The job.
+        id: JobId,
+        /// What happened.
+        error: FollowError,
+    },
 }
 
 impl Client {
@@ -110,7 +120,10 @@ impl Client {
                 outcome => CancelOutcome::AlreadyDone(outcome),
             });
         }
-        let job = self.find_job(id).await?;
+        let (job, payload) = self.find_job(id).await?.unzip();
+        if let Some(led) = job.as_ref().and_then(|job| Led::of(job, payload.as_deref().unwrap_or_default())) {
+            return self.cancel_led(id, job, &led, reason).await;
+        }
         if !self.take_out(id).await? {
             let result = self.result_head(id, READ_TIMEOUT).await?;
             return Ok(result.map_or(CancelOutcome::Requested, |result| CancelOutcome::AlreadyDone(result.outcome)));
@@ -124,6 +137,32 @@ impl Client {
         let consumer = asset::consumer(subject.lane, &subject.queue);
         let delivered = read::delivered(&self.nats, &asset::jobs(&self.tenant), &consumer).await?;
         Ok(delivered.is_some_and(|last| queued.stored.sequence <= last))
+    }
+
+    /// Cancels a job that leads on to something. It stays where it waits until its end is written and followed up: who
+    /// stops in between leaves it to the worker that gets it, which finds the mark and the end and does the same.
+    async fn cancel_led(
+        &self,
+        id: &JobId,
+        job: Option<Job>,
+        led: &Led,
+        reason: String,
+    ) -> Result<CancelOutcome, CancelError> {
+        let outcome = self.write_end(id, job, reason).await?;
+        if outcome == CancelOutcome::Cancelled {
+            self.follow_cancel(id, led).await.map_err(|error| CancelError::Follow { id: id.clone(), error })?;
+        }
+        self.take_out(id).await?;
+        Ok(outcome)
+    }
+
+    async fn follow_cancel(&self, id: &JobId, led: &Led) -> Result<(), FollowError> {
+        let Some(result) = stored_of(self, id).await? else { return Ok(()) };
+        self.follow_up(led, &result, false, true).await?;
+        match member_end(led, &result) {
+            Some((group, end)) => self.group_ends(&group, &[end]).await,
+            None => Ok(()),
+        }
     }
 
     pub(crate) async fn mark_cancelled(&self, id: &JobId, reason: &str, grace: Duration) -> Result<(), CancelError> {
@@ -143,16 +182,16 @@ impl Client {
     }
 
     /// The job as it waits in its queue or schedule, for the record of its end.
-    async fn find_job(&self, id: &JobId) -> Result<Option<Job>, ReadError> {
+    async fn find_job(&self, id: &JobId) -> Result<Option<(Job, Bytes)>, ReadError> {
         if let Some(queued) = self.find_queued(id).await? {
-            return Ok(Some(queued.job));
+            return Ok(Some((queued.job, queued.stored.payload)));
         }
         let (retry, delay) =
             (self.scheduled(ScheduleKind::Retry, id).await, self.scheduled(ScheduleKind::Delay, id).await);
         for stored in [retry, delay, self.held(id).await].into_iter().flatten() {
             let Some(subject) = crate::find::target(&stored, &self.tenant) else { continue };
             let stored = read::Stored { subject: subject.to_string(), ..stored };
-            return Ok(crate::find::queued(stored, UnixMs(0)).map(|queued| queued.job));
+            return Ok(crate::find::queued(stored, UnixMs(0)).map(|queued| (queued.job, queued.stored.payload)));
         }
         Ok(None)
     }
@@ -189,7 +228,7 @@ impl Client {
         let mut headers = wire::to_nats(&result.to_headers());
         let told = headers.clone();
         headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
-        headers.insert(NATS_MESSAGE_TTL, KEPT);
+        headers.insert(NATS_MESSAGE_TTL, kept(job.as_ref()));
         let subject = asset::result_subject(&self.tenant, id);
         match publish::publish(&self.nats, &results_stream(self), &subject, headers, Bytes::new()).await {
             Ok(Ack { .. }) => {
@@ -238,6 +277,12 @@ impl Client {
             let _ = self.nats.publish_with_headers(reply.clone(), headers, Bytes::new()).await;
         }
     }
+}
+
+/// How long the end is kept: that of a member outlives its group.
+fn kept(job: Option<&Job>) -> String {
+    let of_group = job.and_then(|job| job.flow.as_ref()).is_some_and(|flow| flow.group.is_some());
+    if of_group { format!("{}s", GROUP_KEPT.as_secs()) } else { KEPT.to_owned() }
 }
 
 /// The end of a job that was cancelled before or while it ran.

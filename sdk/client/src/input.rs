@@ -71,6 +71,10 @@ impl Client {
     /// Checks that the job's task and version exist, and that its payload is what they take.
     pub(crate) async fn check_input(&self, job: &Prepared) -> Result<(), InputFault> {
         let task = &job.subject.task;
+        if lovage_job::flow::is_webhook(task) {
+            let bad = |reason| InputFault::BadInput { task: task.clone(), reason };
+            return lovage_job::flow::WebhookCall::from_json(&job.payload).map(|_| ()).map_err(bad);
+        }
         let Some(known) = self.known_task(task).await else { return Ok(()) };
         let Some(record) = known else {
             return Err(InputFault::UnknownTask { task: task.clone(), nearest: self.nearest(task).await });

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use lovage_job::catalog::VersionRef;
+use lovage_job::flow::{GroupPlace, Target};
 use lovage_job::header::Headers;
 use lovage_job::name::{JobId, QueueName, TaskName};
 use lovage_job::retry::Backoff;
@@ -62,6 +63,16 @@ pub struct NewJob {
     pub timeout: Option<Duration>,
     /// What limits per key count by, such as a customer.
     pub limit_key: Option<String>,
+    /// What runs once the job has completed, with its output as input.
+    pub on_success: Option<Target>,
+    /// What runs once the job has ended without completing, for whatever reason.
+    pub on_failure: Option<Target>,
+    /// What runs once the job has become a dead letter.
+    pub on_dead: Option<Target>,
+    /// What runs one after another once the job has completed, each with the output of the one before.
+    pub then: Vec<Target>,
+    /// The group that the job is a member of, which [`crate::Client::submit_group`] sets.
+    pub group: Option<GroupPlace>,
     /// When the job is no longer worth starting.
     pub expires: Option<When>,
     /// When the job is due; at once where nothing is said or the time has passed.
@@ -93,6 +104,11 @@ impl NewJob {
             retry_on: None,
             timeout: None,
             limit_key: None,
+            on_success: None,
+            on_failure: None,
+            on_dead: None,
+            then: Vec::new(),
+            group: None,
             expires: None,
             due: None,
             tags: Vec::new(),
@@ -181,6 +197,34 @@ impl NewJob {
     #[must_use]
     pub fn limit_key(mut self, key: impl Into<String>) -> Self {
         self.limit_key = Some(key.into());
+        self
+    }
+
+    /// Is followed by this once it has completed.
+    #[must_use]
+    pub fn on_success(mut self, target: Target) -> Self {
+        self.on_success = Some(target);
+        self
+    }
+
+    /// Is followed by this once it has ended without completing.
+    #[must_use]
+    pub fn on_failure(mut self, target: Target) -> Self {
+        self.on_failure = Some(target);
+        self
+    }
+
+    /// Is followed by this once it has become a dead letter.
+    #[must_use]
+    pub fn on_dead(mut self, target: Target) -> Self {
+        self.on_dead = Some(target);
+        self
+    }
+
+    /// Is followed by one more job of its chain.
+    #[must_use]
+    pub fn then(mut self, target: Target) -> Self {
+        self.then.push(target);
         self
     }
 

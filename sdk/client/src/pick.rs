@@ -10,6 +10,7 @@ use crate::find;
 use crate::list::{JobSummary, ListState, held, of_job, scheduled};
 use crate::read::{self, ReadError, Stored};
 use crate::scan;
+use lovage_job::flow::Led;
 use lovage_job::job::Job;
 use lovage_job::name::{QueueName, TaskName};
 use lovage_job::subject::asset;
@@ -113,7 +114,8 @@ impl Client {
     pub async fn cancel_picked(&self, picked: &Picked, options: &CancelOptions) -> Result<CancelOutcome, CancelError> {
         let (id, reason) = (&picked.summary.id, options.reason.chars().take(REASON_LENGTH_MAX).collect::<String>());
         let queued = picked.summary.place.state() == ListState::Queued;
-        if queued && !options.grace.is_zero() {
+        // what leads on to something is followed up before it is taken out
+        if queued && !options.grace.is_zero() || Led::of(&picked.job, &[]).is_some() {
             return self.cancel_with(id, options).await;
         }
         // what is queued may run: its worker hears of it by the mark. What is scheduled has no worker, and is either

@@ -5,6 +5,7 @@ use async_nats::header::HeaderName;
 use bytes::Bytes;
 use lovage_job::catalog::VersionRef;
 use lovage_job::decode::{DecodeError, Origin, decode};
+use lovage_job::flow::chain_to_text;
 use lovage_job::header::{self, Headers};
 use lovage_job::name::{JobId, TenantName};
 use lovage_job::subject::JobSubject;
@@ -40,6 +41,28 @@ pub enum InvalidJob {
         /// When.
         due: String,
     },
+    /// A follow-up with something that it gets from what it follows.
+    #[error("task {task} follows another job, so it cannot have {what} of its own; leave it out")]
+    Follower {
+        /// What it runs.
+        task: lovage_job::name::TaskName,
+        /// What it cannot have.
+        what: &'static str,
+    },
+    /// A chain without jobs.
+    #[error("a chain has no job; give it at least one")]
+    EmptyChain,
+    /// A chain with too many jobs.
+    #[error("a chain of {length} jobs is longer than {most}")]
+    LongChain {
+        /// How many it has.
+        length: usize,
+        /// How many it may have.
+        most: usize,
+    },
+    /// A member of a group with an id of its own.
+    #[error("a member of a group has an id made from the group's; leave out its id and key")]
+    OfGroup,
     /// It would never be started.
     #[error("the job expires {early} before it is due; give it longer or start it sooner")]
     ExpiresFirst {
@@ -119,6 +142,11 @@ impl NewJob {
         put(header::RETRY_ON, self.retry_on.map(|outcomes| outcomes.to_string()));
         put(header::TIMEOUT, self.timeout.map(format_span));
         put(header::LIMIT_KEY, self.limit_key.clone());
+        put(header::ON_SUCCESS, self.on_success.as_ref().map(ToString::to_string));
+        put(header::ON_FAILURE, self.on_failure.as_ref().map(ToString::to_string));
+        put(header::ON_DEAD, self.on_dead.as_ref().map(ToString::to_string));
+        put(header::THEN, (!self.then.is_empty()).then(|| chain_to_text(&self.then)));
+        put(header::GROUP, self.group.as_ref().map(ToString::to_string));
         put(header::EXPIRES, self.expires_before(now, due)?.map(UnixMs::to_rfc3339));
         put(header::REPLY, self.reply.clone());
         for tag in &self.tags {

@@ -51,3 +51,8 @@ pub(crate) fn decode(stored: Stored) -> Result<JobResult, ReadError> {
     JobResult::from_message(&stored.headers, stored.payload.to_vec())
         .map_err(|error| ReadError::Damaged { what: subject, reason: error.to_string() })
 }
+
+/// A result as it is stored, without an output that is in an object.
+pub(crate) async fn stored_of(client: &Client, id: &JobId) -> Result<Option<JobResult>, ReadError> {
+    client.stored_result(id, READ_TIMEOUT).await
+}

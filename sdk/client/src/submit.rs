@@ -157,10 +157,15 @@ impl Client {
         if !prepared.unchecked {
             self.check_input(&prepared).await?;
         }
-        if size > claim::inline_bytes_max(self.nats.max_payload()) {
-            return Box::pin(self.submit_claimed(prepared)).await;
+        self.send_or_claim(prepared).await
+    }
+
+    /// Sends a job, its payload by an object where it is too large for a message.
+    pub(crate) async fn send_or_claim(&self, job: Prepared) -> Result<Submitted, SubmitError> {
+        if job.payload.len() > claim::inline_bytes_max(self.nats.max_payload()) {
+            return Box::pin(self.submit_claimed(job)).await;
         }
-        self.send_or_join(prepared).await
+        self.send_or_join(job).await
     }
 
     /// Submits jobs as they come, at most `window` at a time, and yields what became of each with its place in the

@@ -9,6 +9,7 @@ mod dead;
 mod dev;
 mod ended;
 mod exit;
+mod group;
 mod input;
 mod job;
 mod limit;
@@ -24,6 +25,7 @@ mod submit;
 mod task;
 mod wait;
 mod watch;
+mod webhook;
 mod worker;
 mod workers;
 
@@ -68,6 +70,10 @@ enum Command {
     Submit(Box<submit::SubmitArgs>),
     #[command(subcommand)]
     Job(job::JobCommand),
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     #[command(subcommand)]
     Dead(dead::DeadCommand),
     #[command(subcommand)]
@@ -130,6 +136,8 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Task(command) => task::main(command, connection, output).await,
         Command::Submit(args) => submit::main(*args, connection, output).await,
         Command::Job(command) => job::main(command, connection, output).await,
+        Command::Group(command) => group::main(command, connection, output).await,
+        Command::Webhook(command) => webhook::main(&command, connection, output).await,
         Command::Dead(command) => dead::main(command, connection, output).await,
         Command::Limit(command) => limit::main(command, connection, output).await,
         Command::Pause(command) => pause::main(command, connection, output).await,

@@ -14,6 +14,7 @@ use super::{Exit, Failure, Output, ended, wait};
 use clap::{Args, ValueEnum};
 use lovage_client::{Client, NewJob, Place, SubmitError, Submitted, When};
 use lovage_job::catalog::VersionRef;
+use lovage_job::flow::Target;
 use lovage_job::name::{JobId, QueueName, TaskName};
 use lovage_job::retry::{ATTEMPTS_MAX, Backoff};
 use lovage_job::retry_on::RetryOn;
@@ -91,6 +92,18 @@ pub struct JobArgs {
     /// The version to run: a version, an alias or sha256:… [default: stable].
     #[arg(long = "version", value_name = "V")]
     version: Option<VersionRef>,
+    /// What runs once the job has completed, with its output: a task, a job as JSON, or the URL of a webhook.
+    #[arg(long, value_name = "TASK|JSON|URL")]
+    on_success: Option<Target>,
+    /// What runs once the job has ended otherwise.
+    #[arg(long, value_name = "TASK|JSON|URL")]
+    on_failure: Option<Target>,
+    /// What runs once the job is a dead letter.
+    #[arg(long, value_name = "TASK|JSON|URL")]
+    on_dead: Option<Target>,
+    /// The next job of a chain, with the output of the one before; may be given several times.
+    #[arg(long = "then", value_name = "TASK|JSON|URL")]
+    then: Vec<Target>,
     /// A label for the job's result; may be given several times.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
@@ -154,6 +167,10 @@ impl JobArgs {
         job.limit_key = self.limit_key.clone();
         job.expires = self.expires;
         job.due = self.delay.map(When::In).or(self.at.map(When::At));
+        job.on_success = self.on_success.clone();
+        job.on_failure = self.on_failure.clone();
+        job.on_dead = self.on_dead.clone();
+        job.then = self.then.clone();
         job.tags = self.tags.clone();
         job.headers = self.headers.iter().cloned().collect();
         job.unchecked = self.unchecked;

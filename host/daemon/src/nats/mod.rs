@@ -8,6 +8,7 @@ mod confirm;
 pub mod control;
 pub mod crashes;
 mod desk;
+mod follow;
 mod limit_store;
 pub mod logs;
 pub mod lots;

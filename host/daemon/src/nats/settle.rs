@@ -6,6 +6,7 @@
 
 use super::api::{PublishReply, WRONG_LAST_SEQUENCE};
 use super::crashes::Crashes;
+use super::follow::Following;
 use super::store::Payloads;
 use crate::lease::Lease;
 use crate::ports::{Ending, Finish, Settlement};
@@ -39,6 +40,7 @@ pub struct Settler {
     pub(super) client: Client,
     pub(super) payloads: Payloads,
     pub(super) crashes: Crashes,
+    pub(super) following: Following,
     inbox: String,
     pending: Mutex<HashMap<u64, Pending>>,
     next: AtomicU64,
@@ -58,14 +60,15 @@ impl Settler {
     /// A settler on a connection; [`Settler::run`] must run beside it.
     pub fn new(client: Client, payloads: Payloads) -> Arc<Self> {
         let inbox = client.new_inbox();
-        let crashes = Crashes::new(client.clone());
+        let (crashes, following) = (Crashes::new(client.clone()), Following::default());
         let (pending, next, apart) = (Mutex::default(), AtomicU64::new(0), Arc::default());
-        Arc::new(Self { client, payloads, crashes, inbox, pending, next, apart })
+        Arc::new(Self { client, payloads, crashes, following, inbox, pending, next, apart })
     }
 
-    /// How many endings are under way: results that wait for their confirmation, and what is settled apart.
+    /// How many endings are under way: results that wait for their confirmation or for what follows them, and what is
+    /// settled apart.
     pub fn pending(&self) -> usize {
-        self.lock().len() + Arc::strong_count(&self.apart) - 1
+        self.lock().len() + self.following.count() + Arc::strong_count(&self.apart) - 1
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Pending>> {
@@ -97,6 +100,10 @@ impl Settler {
                     settler.put_back(lease, tenant, *later).await;
                     drop(apart);
                 });
+            }
+            Ending::Again(again) => {
+                let settler = self.clone();
+                runtime.spawn(async move { settler.again(lease, tenant, *again).await });
             }
             Ending::Settled(dead) => {
                 let (settler, apart) = (self.clone(), self.apart.clone());
@@ -197,6 +204,11 @@ impl Settler {
             let (client, tenant) = (self.client.clone(), tenant.clone());
             tokio::spawn(async move { super::lots::wake(&client, &tenant, &lot, 1).await });
         }
+        if finish.follow.is_some() {
+            let settler = self.clone();
+            tokio::spawn(async move { settler.followed(lease, tenant, *finish).await });
+            return;
+        }
         match finish.dead {
             None => self.acknowledge_soon(&lease).await,
             Some(dead) => {
@@ -212,6 +224,9 @@ impl Settler {
     /// Another attempt ended the job first. Its end stands; a dead letter may still be missing.
     async fn lost_the_race(self: &Arc<Self>, pending: Pending) {
         let Pending { lease, tenant, finish, .. } = pending;
+        if let Some(follow) = finish.follow {
+            return self.follow_another(lease, tenant, &finish.result.record.id, finish.dead, follow).await;
+        }
         if let Some(dead) = finish.dead {
             let store = super::store::Results::new(self.client.clone());
             match store.get(&tenant, &dead.id).await {

@@ -65,6 +65,8 @@ pub async fn ensure_shared(js: &Context, config: TopologyConfig) -> Result<(), T
         (asset::SCHEDULES, "schedules"),
         (asset::TICKS, "what is planned and claimed of the ticks of schedules"),
         (asset::UNIQUE, "keys that make jobs one"),
+        (asset::GROUPS, "groups of jobs"),
+        (asset::WEBHOOKS, "secrets that webhooks are signed with"),
         (lovage_job::limit::STATES, "who runs how many under each limit"),
     ] {
         let config = kv::Config {

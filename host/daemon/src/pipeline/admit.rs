@@ -10,8 +10,9 @@ pub(super) use tick::lot_of;
 use super::decode::{Decoded, End};
 use super::{Shared, Step};
 use crate::clock::now;
-use crate::ports::{Broker, Delivery, Ending, Holds, Settlement};
+use crate::ports::{Again, Broker, Delivery, Ending, Holds, Settlement};
 use bytes::Bytes;
+use lovage_job::flow::Led;
 use lovage_job::job::Job;
 use lovage_job::name::Digest;
 use lovage_job::outcome::{JobError, OutcomeKind};
@@ -36,7 +37,7 @@ pub(super) async fn admit<B: Broker, T>(shared: &Shared<B, T>, decoded: Decoded)
     if message.delivered > 1 || hold::has_waited(&message) {
         match shared.broker.result(&message.tenant, &job.id).await {
             Ok(None) => {}
-            Ok(Some(result)) => return Step::End(done_already(message, result)),
+            Ok(Some(result)) => return Step::End(done_already(&job, message, result)),
             Err(_) => return Step::End(release(message)),
         }
     }
@@ -102,14 +103,18 @@ pub(super) fn release(message: Delivery) -> Settlement {
     Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Release(Some(REST)) }
 }
 
-/// Nothing is left to do but the dead letter, which may not have been written.
-fn done_already(message: Delivery, result: JobResult) -> Settlement {
-    let dead = match (result.record.outcome, result.error) {
+/// Nothing is left to do but the dead letter and what follows, which may not have been written.
+fn done_already(job: &Job, message: Delivery, result: JobResult) -> Settlement {
+    let record = &result.record;
+    let dead = match (record.outcome, &result.error) {
         (OutcomeKind::Completed | OutcomeKind::Cancelled, _) | (_, None) => None,
         (_, Some(error)) => {
-            let record = result.record;
-            Some(Box::new(message.dead_letter(record.id, error, result.trail, record.finished)))
+            Some(message.dead_letter(record.id.clone(), error.clone(), result.trail.clone(), record.finished))
         }
     };
-    Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Settled(dead) }
+    let ending = match Led::of(job, &message.payload) {
+        None => Ending::Settled(dead.map(Box::new)),
+        Some(follow) => Ending::Again(Box::new(Again { result, dead, follow })),
+    };
+    Settlement { lease: message.lease, tenant: message.tenant, ending }
 }

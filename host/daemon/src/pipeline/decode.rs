@@ -6,6 +6,7 @@ use crate::clock::now;
 use crate::ports::{Delivery, Ending, Finish, Settlement};
 use bytes::Bytes;
 use lovage_job::event::{Event, Happening, Past};
+use lovage_job::flow::{GROUP_KEPT, Led};
 use lovage_job::job::Job;
 use lovage_job::name::{JobId, QueueName, TaskName};
 use lovage_job::outcome::{JobError, Meter, OutcomeKind};
@@ -13,6 +14,7 @@ use lovage_job::result::{JobResult, ResultRecord};
 use lovage_job::subject::{JobSubject, Lot};
 use lovage_job::trail::Trail;
 use lovage_job::unit::UnixMs;
+use std::time::Duration;
 
 /// A job and the message it came in.
 pub(super) struct Decoded {
@@ -41,8 +43,10 @@ fn id_of(message: &Delivery) -> JobId {
 
 fn bury_undecodable<B, T>(shared: &Shared<B, T>, message: Delivery, reason: String) -> Settlement {
     let subject = JobSubject::parse(&message.subject).ok();
+    let id = id_of(&message);
     let end = End {
-        id: id_of(&message),
+        follow: Led::of_undecodable(&message.headers, &id, message.origin.stored, &message.payload),
+        id,
         task: subject.as_ref().map(|subject| subject.task.clone()),
         queue: subject.as_ref().map(|subject| subject.queue.clone()),
         lane: subject.as_ref().map(|subject| subject.lane),
@@ -70,6 +74,7 @@ pub(super) struct End {
     pub(super) tags: Vec<String>,
     pub(super) reply: Option<String>,
     pub(super) wakes: Option<Lot>,
+    pub(super) follow: Option<Box<Led>>,
 }
 
 impl End {
@@ -87,12 +92,18 @@ impl End {
             tags: job.wishes.tags.clone(),
             reply: job.wishes.reply.clone(),
             wakes: job.run.as_ref().map(lot_of),
+            // the input is that of the message, which `settle` has
+            follow: Led::of(job, &[]),
         }
     }
 
     /// The settlement: a result, and a dead letter where the job failed for good.
-    pub(super) fn settle<B, T>(self, shared: &Shared<B, T>, message: Delivery, bury: bool) -> Settlement {
+    pub(super) fn settle<B, T>(mut self, shared: &Shared<B, T>, message: Delivery, bury: bool) -> Settlement {
         let at = now();
+        if let Some(follow) = &mut self.follow {
+            follow.set_input(&message.payload);
+        }
+        let keep = keep_of(self.follow.as_deref(), shared.result_keep);
         let dead = bury.then(|| message.dead_letter(self.id.clone(), self.error.clone(), self.trail.clone(), at));
         let what = Happening::Finished {
             outcome: self.error.kind,
@@ -129,10 +140,16 @@ impl End {
         };
         let result =
             JobResult { record, error: Some(self.error), trail: self.trail, content_type: None, body: Vec::new() };
-        let (body, reply, wakes) = (Bytes::new(), self.reply, self.wakes);
-        let finish = Finish { result, body, keep: shared.result_keep, reply, dead, wakes, event };
+        let (body, reply, wakes, follow) = (Bytes::new(), self.reply, self.wakes, self.follow);
+        let finish = Finish { result, body, keep, reply, dead, wakes, follow, event };
         Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Finish(Box::new(finish)) }
     }
+}
+
+/// How long a result is kept: that of a member outlives its group, whose completion job reads it.
+pub(super) fn keep_of(follow: Option<&Led>, keep: Duration) -> Duration {
+    let of_group = follow.is_some_and(|led| led.flow.group.is_some());
+    if of_group { keep.max(GROUP_KEPT) } else { keep }
 }
 
 /// Stands in event subjects where a message names no task.

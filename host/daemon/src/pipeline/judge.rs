@@ -2,12 +2,14 @@
 
 use super::Shared;
 use super::admit::{lot_of, release};
+use super::decode::keep_of;
 use super::execute::{Executed, event_of, past_of};
 use super::running::StopReason;
 use crate::clock::now;
 use crate::ports::{Broker, Delivery, Ending, Finish, Later, Settlement};
 use bytes::Bytes;
 use lovage_job::event::{Event, Happening};
+use lovage_job::flow::Led;
 use lovage_job::header::Headers;
 use lovage_job::job::Job;
 use lovage_job::outcome::{Outcome, OutcomeKind};
@@ -128,7 +130,9 @@ async fn finish<B: Broker, T>(shared: &Shared<B, T>, executed: Executed, keep: D
     let event = event_of(shared, &job, at, what);
     let result = JobResult { record, error, trail, content_type, body: Vec::new() };
     let wakes = job.run.as_ref().map(lot_of);
-    let finish = Finish { result, body, keep, reply: job.wishes.reply, dead, wakes, event };
+    let follow = Led::of(&job, &message.payload);
+    let keep = keep_of(follow.as_deref(), keep);
+    let finish = Finish { result, body, keep, reply: job.wishes.reply, dead, wakes, follow, event };
     Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Finish(Box::new(finish)) }
 }
 

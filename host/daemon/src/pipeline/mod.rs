@@ -15,12 +15,13 @@ mod judge;
 mod resolve;
 mod running;
 mod telling;
+mod webhook;
 
 pub use guests::{Guests, GuestsConfig};
 pub use running::{Running, StopReason};
 pub use telling::Heard;
 
-use crate::ports::{Broker, Delivery, Settlement, Tasks};
+use crate::ports::{Broker, Courier, Delivery, Settlement, Tasks};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub struct Shared<B, T> {
     pub ceiling: lovage_job::limits::Limits,
     /// Where events of guests go, to be told to watchers; bounded, and lost where full.
     pub heard: tokio::sync::mpsc::Sender<Heard>,
+    /// Who delivers webhooks.
+    pub courier: Arc<dyn Courier>,
     /// How long results are kept where the task does not say.
     pub result_keep: Duration,
 }
@@ -65,6 +68,9 @@ async fn pass<B: Broker, T: Tasks>(shared: &Shared<B, T>, delivery: Delivery) ->
         Step::Next(admitted) => admitted,
         Step::End(settlement) => return Step::End(settlement),
     };
+    if lovage_job::flow::is_webhook(&admitted.job.subject.task) {
+        return Step::End(webhook::deliver(shared, admitted).await);
+    }
     let ready = match resolve::resolve(shared, admitted).await {
         Step::Next(ready) => ready,
         Step::End(settlement) => return Step::End(settlement),

@@ -87,6 +87,9 @@ pub enum PushError {
         /// Their names.
         names: String,
     },
+    /// A name that workers keep for themselves.
+    #[error("task name {0} is that of the task which delivers webhooks; choose another with --name")]
+    Reserved(TaskName),
     /// No such task in the component.
     #[error("the component has no task {wanted:?}; it has {names}")]
     NoExport {
@@ -177,6 +180,9 @@ pub fn choose(exports: &[Export], options: &PushOptions) -> Result<Vec<Export>, 
         && matches!(one.entry.shape(), Shape::Command | Shape::Http)
     {
         one.name = file_name.clone();
+    }
+    if let Some(reserved) = chosen.iter().find(|export| lovage_job::flow::is_webhook(&export.name)) {
+        return Err(PushError::Reserved(reserved.name.clone()));
     }
     let program_only = !options.args.is_empty() || !options.env.is_empty();
     match chosen.iter().find(|export| program_only && export.entry.shape() != Shape::Command) {

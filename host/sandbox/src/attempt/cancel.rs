@@ -62,7 +62,7 @@ impl CancelSignal {
     }
 
     /// Waits for [`CancelSignal::stop`].
-    pub(crate) async fn wait(&self) {
+    pub async fn wait(&self) {
         loop {
             let mut woken = std::pin::pin!(self.0.wake.notified());
             // Registered before the check, so that a stop in between is not missed.
