@@ -27,6 +27,9 @@ const STARTED_TOLD_AFTER: Duration = Duration::from_millis(20);
 /// How often the log of a running attempt is stored, where there is more of it.
 const STORED_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the end of an attempt waits until what was told before has gone out.
+const FLUSH_WITHIN: Duration = Duration::from_secs(5);
+
 /// What goes through the channel to whoever tells watchers.
 #[derive(Debug)]
 pub enum Heard {
@@ -117,10 +120,14 @@ impl Telling {
         let stored = self.store(shared, Some(if truncated { LogEnd::Truncated } else { LogEnd::Whole })).await;
         if self.0.start_told.load(Ordering::Acquire) {
             let (flushed, wait) = oneshot::channel();
-            // an error means that the worker is ending, and nobody tells anything any more
-            if self.0.heard.send(Heard::Flush(flushed)).await.is_ok() {
-                let _nobody_tells_any_more = wait.await;
-            }
+            let flush = async {
+                // an error means that the worker is ending, and nobody tells anything any more
+                if self.0.heard.send(Heard::Flush(flushed)).await.is_ok() {
+                    let _nobody_tells_any_more = wait.await;
+                }
+            };
+            // events may be lost, and no job waits for long for the sake of them
+            let _out_of_order_then = tokio::time::timeout(FLUSH_WITHIN, flush).await;
         }
         stored
     }
