@@ -3,7 +3,7 @@
 use futures::StreamExt;
 use lovage_client::{AttemptLog, NewJob};
 use lovage_job::{log::LogEnd, name::JobId, outcome::OutcomeKind};
-use lovage_tests::{Stage, WITHIN};
+use lovage_tests::{Jobs, Nats, Stage, WITHIN, Worker, cli, push, shared_cache};
 use serde_json::json;
 use std::time::Duration;
 
@@ -118,4 +118,23 @@ async fn delayed_job_can_be_followed_before_it_begins() {
     assert_eq!(seat.jobs.client.logs(&id, None).await.unwrap(), []);
     let text = seat.stage.cli.ok(["job", "logs", id.as_str(), "--attempt", "1", "--follow"]);
     assert_eq!(text, "info line 1 of attempt 1\n");
+}
+
+#[tokio::test]
+async fn log_of_an_attempt_outlives_its_worker() {
+    let nats = Nats::start();
+    push(&cli(&nats), "hostile", &["--export", "narrate"]);
+    let mut worker = Worker::of(&nats).name("mortal").cache_dir(shared_cache()).start();
+    let jobs = Jobs::of(&nats).await;
+    let (id, job) = narrate("logs-outlive", json!({"lines": 100, "pause_ms": 250}));
+    jobs.client.submit(job).await.unwrap();
+    let first = {
+        let mut pieces = jobs.client.follow_logs(&id, None);
+        tokio::time::timeout(WITHIN, pieces.next()).await.expect("a piece in time").unwrap().unwrap()
+    };
+    worker.kill9();
+    let logs = jobs.client.logs(&id, Some(1)).await.unwrap();
+    let [log] = logs.as_slice() else { panic!("{} logs", logs.len()) };
+    assert_eq!((log.worker.as_str(), log.started, log.end), ("mortal", first.started, None));
+    assert!(log.text.starts_with(&first.text) && first.text.starts_with("info line 1 of attempt 1\n"), "{log:?}");
 }

@@ -27,6 +27,9 @@ const STARTED_TOLD_AFTER: Duration = Duration::from_millis(20);
 /// How often the log of a running attempt is stored, where there is more of it.
 const STORED_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the end of an attempt waits until what was told before has gone out.
+const FLUSH_WITHIN: Duration = Duration::from_secs(5);
+
 /// What goes through the channel to whoever tells watchers.
 #[derive(Debug)]
 pub enum Heard {
@@ -116,11 +119,8 @@ impl Telling {
     pub(super) async fn end<B: Broker, T>(&self, shared: &Shared<B, T>, truncated: bool) -> Result<(), BrokerError> {
         let stored = self.store(shared, Some(if truncated { LogEnd::Truncated } else { LogEnd::Whole })).await;
         if self.0.start_told.load(Ordering::Acquire) {
-            let (flushed, wait) = oneshot::channel();
-            // an error means that the worker is ending, and nobody tells anything any more
-            if self.0.heard.send(Heard::Flush(flushed)).await.is_ok() {
-                let _nobody_tells_any_more = wait.await;
-            }
+            // events may be lost, and no job waits for long for the sake of them
+            let _out_of_order_then = tokio::time::timeout(FLUSH_WITHIN, flush(&self.0.heard)).await;
         }
         stored
     }
@@ -176,5 +176,54 @@ impl Telling {
 
     fn log(&self) -> MutexGuard<'_, Log> {
         self.0.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns once everything that was put into the channel before has been told.
+async fn flush(heard: &mpsc::Sender<Heard>) {
+    let (flushed, wait) = oneshot::channel();
+    // an error means that the worker is ending, and nobody tells anything any more
+    if heard.send(Heard::Flush(flushed)).await.is_ok() {
+        let _nobody_tells_any_more = wait.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::poll;
+    use std::pin::pin;
+
+    fn event() -> Event {
+        Event {
+            id: "j".parse().unwrap(),
+            task: "add".parse().unwrap(),
+            queue: "default".parse().unwrap(),
+            attempt: 1,
+            at: UnixMs(5),
+            worker: "w".into(),
+            what: Happening::Log { line: "x".into() },
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_waits_until_all_before_it_was_told() {
+        let (heard, mut hears) = mpsc::channel(8);
+        heard.send(Heard::Event(TenantName::default_tenant(), event())).await.unwrap();
+        let mut ends = pin!(flush(&heard));
+        assert!(poll!(&mut ends).is_pending());
+        assert!(matches!(hears.recv().await, Some(Heard::Event(_, told)) if told == event()));
+        assert!(poll!(&mut ends).is_pending(), "the event is taken, and not told yet");
+        let Some(Heard::Flush(told)) = hears.recv().await else { panic!("no end") };
+        assert!(poll!(&mut ends).is_pending());
+        told.send(()).unwrap();
+        assert!(poll!(&mut ends).is_ready());
+    }
+
+    #[tokio::test]
+    async fn an_end_does_not_wait_for_a_worker_that_is_gone() {
+        let (heard, hears) = mpsc::channel(8);
+        drop(hears);
+        assert!(poll!(pin!(flush(&heard))).is_ready());
     }
 }
