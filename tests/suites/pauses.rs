@@ -128,6 +128,38 @@ async fn a_quiet_worker_takes_no_jobs_until_it_is_resumed_and_a_drained_one_ends
     assert!(gone.stderr.contains("no worker named resting"), "{}", gone.stderr);
 }
 
+#[tokio::test]
+async fn queues_in_strict_order_are_served_one_after_another() {
+    const EACH: usize = 12;
+    let nats = ground();
+    // its consumers are there once a worker has served the queues
+    let queues = ["urgent", "calm", "low"];
+    worker(&nats, "before").arg("--queue").arg(queues.join(",")).start().sigterm();
+    let jobs = Jobs::of(&nats).await;
+    let mut ids = Vec::new();
+    for queue in queues.iter().rev() {
+        for _ in 0..EACH {
+            let job = sleepy(40).queue(queue.parse().unwrap());
+            ids.push(jobs.client.submit(job).await.unwrap().id);
+        }
+    }
+    let file = nats.folder().join("strict.toml");
+    std::fs::write(&file, "strict = true\n").unwrap();
+    let strict = worker(&nats, "strict").concurrency(1).arg("--config").arg(file);
+    let _strict = strict.arg("--queue").arg("urgent,calm").arg("--queue").arg("low").start();
+    let mut ran = Vec::new();
+    for id in &ids {
+        let record = jobs.result(id).await.record;
+        ran.push((record.started, record.queue.unwrap().to_string()));
+    }
+    ran.sort();
+    // fair shares would give each a third; what comes before the first pull is answered is nobody's turn
+    for (queue, ran) in queues.iter().zip(ran.chunks(EACH)) {
+        let of_queue = ran.iter().filter(|(_, of)| of == queue).count();
+        assert!(of_queue >= EACH - 3, "{of_queue} of {queue} in its turn: {ran:?}");
+    }
+}
+
 fn ground() -> Nats {
     let nats = Nats::start();
     for export in ["sleepy", "levels"] {
