@@ -7,6 +7,7 @@ pub mod broker;
 mod confirm;
 pub mod control;
 mod desk;
+mod heed;
 mod limit_store;
 pub mod lots;
 pub mod permits;
