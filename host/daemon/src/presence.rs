@@ -65,7 +65,7 @@ impl Presence {
             changes
         });
         if changed {
-            tracing::info!(mode = mode.as_str(), running = (self.running)(), "told to be");
+            tracing::info!(mode = mode.as_str(), running = (self.running)(), "mode changed");
             self.rules.set_quiet(mode != WorkerMode::Running);
         }
     }

@@ -22,6 +22,17 @@ enum Answer {
     At(UnixMs),
 }
 
+/// A batch put into a state of the record, not yet written.
+struct Draft {
+    at: UnixMs,
+    state: LimitState,
+    answers: Vec<Answer>,
+    refused: bool,
+    /// Those who are woken once it is written.
+    handed: Vec<Stored>,
+    nobody_waits: bool,
+}
+
 impl Permits {
     /// Works on a batch until its record is written, or needs no writing, or the tries are used up: then those who asked
     /// hear nothing, which puts their jobs back for a moment, and what was given back is told again later.
@@ -38,62 +49,71 @@ impl Permits {
                     }
                 },
             };
-            let at = now();
-            let most = self.rules.limit(&name.tenant, &batch.scope).and_then(|limit| limit.concurrency());
-            let most = most.unwrap_or(u32::MAX);
-            let mut state = known.state.clone();
-            let answers = self.apply(&mut state, &batch, most, at);
-            let refused = answers.iter().any(|answer| matches!(answer, Answer::Refused));
-            if refused && !fresh {
+            let draft = self.draft(name, &batch, &known.state, fresh).await;
+            if draft.refused && !fresh {
                 // what is remembered may be old: nobody is refused without a look
                 continue;
             }
+            if let Some(known) = self.store(name, known, &draft, round).await {
+                return self.tell(name, batch, draft, known).await;
+            }
+        }
+        tracing::warn!(tenant = %name.tenant, lot = %name.lot, "a limit could not be written; its jobs are put back");
+        Done { freed: batch.freed || batch.renew, ..Done::default() }
+    }
+
+    async fn draft(&self, name: &DeskName, batch: &Batch, known: &LimitState, fresh: bool) -> Draft {
+        let at = now();
+        let most = self.rules.limit(&name.tenant, &batch.scope).and_then(|limit| limit.concurrency());
+        let most = most.unwrap_or(u32::MAX);
+        let mut state = known.clone();
+        let answers = self.apply(&mut state, batch, most, at);
+        let refused = answers.iter().any(|answer| matches!(answer, Answer::Refused));
+        let (mut handed, mut nobody_waits) = (Vec::new(), false);
+        if fresh || !refused {
             if refused || (batch.look && state.room(most) == 0) {
                 state.want(at);
             }
             let looks = batch.look || (batch.freed && state.is_wanted());
-            let (handed, nobody_waits) = match looks && state.room(most) > 0 {
-                true => self.hand_over(name, &mut state, most, at).await,
-                false => (Vec::new(), false),
-            };
-            if state != known.state {
-                match limit_store::write(
-                    &self.client,
-                    &name.tenant,
-                    &name.lot,
-                    &state,
-                    (known.revision, state.kept_for(at)),
-                )
-                .await
-                {
-                    Ok(Some(revision)) => batch.known = Some(Known { state, revision }),
-                    Ok(None) => {
-                        let longest = (2 + u64::from(round) * 4).min(CONFLICT_PAUSE_MAX_MS);
-                        tokio::time::sleep(Duration::from_millis(rand::random_range(0..=longest))).await;
-                        continue;
-                    }
-                    Err(error) => {
-                        // stored or not: the record tells
-                        tracing::debug!(lot = %name.lot, error = %error, "limit not written yet");
-                        tokio::time::sleep(PAUSE).await;
-                        continue;
-                    }
-                }
-            } else {
-                batch.known = Some(known);
+            if looks && state.room(most) > 0 {
+                (handed, nobody_waits) = self.hand_over(name, &mut state, most, at).await;
             }
-            let (granted, unheard) = self.answer(name, batch.asks, answers);
-            self.send(&handed).await;
-            return Done {
-                known: batch.known,
-                refused,
-                freed: unheard,
-                renewed: batch.renew || granted > 0,
-                nobody_waits,
-            };
         }
-        tracing::warn!(tenant = %name.tenant, lot = %name.lot, "a limit could not be written; its jobs are put back");
-        Done { freed: batch.freed || batch.renew, ..Done::default() }
+        Draft { at, state, answers, refused, handed, nobody_waits }
+    }
+
+    /// Writes a draft where it changes something; nothing where it is to be made anew.
+    async fn store(&self, name: &DeskName, known: Known, draft: &Draft, round: u32) -> Option<Known> {
+        if draft.state == known.state {
+            return Some(known);
+        }
+        let keep = (known.revision, draft.state.kept_for(draft.at));
+        match limit_store::write(&self.client, &name.tenant, &name.lot, &draft.state, keep).await {
+            Ok(Some(revision)) => return Some(Known { state: draft.state.clone(), revision }),
+            Ok(None) => {
+                let longest = (2 + u64::from(round) * 4).min(CONFLICT_PAUSE_MAX_MS);
+                tokio::time::sleep(Duration::from_millis(rand::random_range(0..=longest))).await;
+            }
+            Err(error) => {
+                // stored or not: the record tells
+                tracing::debug!(lot = %name.lot, error = %error, "limit not written yet");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        None
+    }
+
+    /// Tells those who asked, and wakes those who have a place now.
+    async fn tell(&self, name: &DeskName, batch: Batch, draft: Draft, known: Known) -> Done {
+        let (granted, unheard) = self.answer(name, batch.asks, draft.answers);
+        self.send(&draft.handed).await;
+        Done {
+            known: Some(known),
+            refused: draft.refused,
+            freed: unheard,
+            renewed: batch.renew || granted > 0,
+            nobody_waits: draft.nobody_waits,
+        }
     }
 
     fn apply(&self, state: &mut LimitState, batch: &Batch, most: u32, at: UnixMs) -> Vec<Answer> {

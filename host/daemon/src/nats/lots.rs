@@ -87,7 +87,7 @@ pub(super) async fn wake_where(
 ) -> Result<usize, BrokerError> {
     let stream = asset::schedules(tenant);
     // jobs that come back meanwhile are behind this and are not sent again: the work has an end
-    let end = if most > BATCH { last_sequence(client, &stream).await? } else { u64::MAX };
+    let end = last_sequence(client, &stream).await?;
     let (mut woken, mut next) = (0, 1);
     while woken < most && next <= end {
         let waiting = read(client, &stream, filter, next, BATCH.min(most - woken)).await?;

@@ -9,6 +9,7 @@ pub mod control;
 pub mod crashes;
 mod desk;
 mod follow;
+mod heed;
 mod limit_store;
 pub mod logs;
 pub mod lots;

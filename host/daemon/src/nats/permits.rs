@@ -6,16 +6,15 @@
 //! dies gives its permits back by not renewing them.
 
 use super::limit_store::Known;
-use super::lots;
 use super::rules::Rules;
 use crate::ports::{BrokerError, GiveBack};
 use async_nats::Client;
 use lovage_job::job::Job;
-use lovage_job::limit::{Applied, Change, LEASE, LimitScope, Rate, is_key_lot};
+use lovage_job::limit::{Applied, LEASE, LimitScope, Rate};
 use lovage_job::name::{JobId, TenantName};
-use lovage_job::subject::{Lot, asset, waiting_filter};
+use lovage_job::subject::Lot;
 use lovage_job::unit::UnixMs;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -31,10 +30,6 @@ const LOOKED_AFTER_FOR: Duration = Duration::from_secs(160);
 const LOOKS_AT_ONCE: usize = 64;
 /// How long giving everything back may take at the end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
-/// The most waiting jobs that are read to find the lots of a limit per key.
-const WAITING_MAX: usize = 100_000;
-/// How often what a change asks for is tried.
-const HEED_TRIES: usize = 5;
 
 /// The permits of this worker.
 #[derive(Debug)]
@@ -167,60 +162,8 @@ impl Permits {
         }
     }
 
-    /// Does what a change of a limit or a pause asks for. Every worker does; a job is sent once all the same.
-    pub async fn heed(self: &Arc<Self>, tenant: &TenantName, change: &Change) {
-        for _ in 0..HEED_TRIES {
-            let heeded = match change {
-                Change::None | Change::Queues => Ok(()),
-                Change::Open(lot) => lots::wake(&self.client, tenant, lot, usize::MAX).await.map(|_| ()),
-                Change::Void(scope) => self.wake_all(tenant, scope).await,
-                Change::Room(scope) => self.look_at_all(tenant, scope).await,
-            };
-            match heeded {
-                Ok(()) => return,
-                Err(error) => tracing::debug!(tenant = %tenant, error = %error, "waiting jobs not woken yet"),
-            }
-            tokio::time::sleep(TICK).await;
-        }
-        tracing::warn!(tenant = %tenant, change = ?change, "waiting jobs were not woken; they look by themselves in time");
-    }
-
-    async fn wake_all(&self, tenant: &TenantName, scope: &LimitScope) -> Result<(), BrokerError> {
-        match (scope, scope.lot()) {
-            (LimitScope::Key(task), _) => {
-                let of_scope = |waiting: &lots::Stored| waiting.lot().is_some_and(|lot| is_key_lot(lot, task));
-                lots::wake_where(&self.client, tenant, &every_lot(tenant), usize::MAX, of_scope).await?;
-            }
-            (_, Some(lot)) => {
-                for lot in [lot.of_rate(), lot] {
-                    lots::wake_where(&self.client, tenant, &waiting_filter(tenant, &lot), usize::MAX, |_| true).await?;
-                }
-            }
-            (_, None) => {}
-        }
-        Ok(())
-    }
-
-    async fn look_at_all(self: &Arc<Self>, tenant: &TenantName, scope: &LimitScope) -> Result<(), BrokerError> {
-        let LimitScope::Key(task) = scope else {
-            self.look_at(tenant, scope, scope.lot());
-            return Ok(());
-        };
-        let (stream, filter, mut next, mut seen) = (asset::schedules(tenant), every_lot(tenant), 1, 0);
-        let mut found = BTreeSet::new();
-        while seen < WAITING_MAX {
-            let waiting = lots::read(&self.client, &stream, &filter, next, lots::BATCH).await?;
-            let Some(last) = waiting.last() else { break };
-            (next, seen) = (last.sequence + 1, seen + waiting.len());
-            let of_scope = waiting.iter().filter_map(lots::Stored::lot).filter(|lot| is_key_lot(lot, task));
-            found.extend(of_scope.filter_map(Lot::parse));
-        }
-        found.into_iter().for_each(|lot| self.look_at(tenant, scope, Some(lot)));
-        Ok(())
-    }
-
     /// Looks whether there is room for someone who waits.
-    fn look_at(self: &Arc<Self>, tenant: &TenantName, scope: &LimitScope, lot: Option<Lot>) {
+    pub(super) fn look_at(self: &Arc<Self>, tenant: &TenantName, scope: &LimitScope, lot: Option<Lot>) {
         let Some(lot) = lot else { return };
         let name = DeskName { tenant: tenant.clone(), lot };
         {
@@ -342,10 +285,6 @@ impl Permits {
 
 fn no_answer(name: &DeskName) -> BrokerError {
     BrokerError(format!("the limit {} of tenant {} does not answer", name.lot, name.tenant))
-}
-
-fn every_lot(tenant: &TenantName) -> String {
-    format!("lovage.{tenant}.sched.wait.*.*")
 }
 
 impl Desk {

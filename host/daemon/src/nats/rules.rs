@@ -109,8 +109,10 @@ impl Rules {
 
     /// Whether the jobs of a queue may be asked for.
     pub fn is_open(&self, tenant: &TenantName, queue: &QueueName) -> bool {
-        let paused = || self.read().get(tenant).is_some_and(|book| book.is_queue_paused(queue));
-        !self.quiet.load(Ordering::Acquire) && !(self.any.load(Ordering::Acquire) && paused())
+        if self.quiet.load(Ordering::Acquire) {
+            return false;
+        }
+        !self.any.load(Ordering::Acquire) || !self.read().get(tenant).is_some_and(|book| book.is_queue_paused(queue))
     }
 
     /// Asks for no more jobs, or for jobs again.
