@@ -237,7 +237,7 @@ impl Client {
     pub async fn pause_schedule(&self, name: &ScheduleName, paused: bool) -> Result<ScheduleRecord, ScheduleFault> {
         for _ in 0..TRIES {
             let found = self.schedule_with_revision(name).await?;
-            let Some(before) = found.value else { return Err(self.unknown_schedule(name).await) };
+            let Some(before) = found.value else { return Err(self.no_schedule(name).await) };
             let wanted = ScheduleRecord { paused, ..before.clone() };
             let Some(record) = wanted.replacing(&before, now()) else { return Ok(before) };
             if self.write_schedule(&record, found.revision).await? {
@@ -252,7 +252,7 @@ impl Client {
     pub async fn remove_schedule(&self, name: &ScheduleName) -> Result<ScheduleRecord, ScheduleFault> {
         for _ in 0..TRIES {
             let found = self.schedule_with_revision(name).await?;
-            let Some(before) = found.value else { return Err(self.unknown_schedule(name).await) };
+            let Some(before) = found.value else { return Err(self.no_schedule(name).await) };
             let key = asset::schedule_key(&self.tenant, name);
             let headers = [("KV-Operation", "PURGE"), ("Nats-Rollup", "sub"), ("Nats-TTL", REMOVED_KEPT)];
             let headers = headers.into_iter().collect();
@@ -269,7 +269,7 @@ impl Client {
 
     /// Runs a schedule now, paused or not; its overlap policy holds. Returns the job.
     pub async fn run_schedule(&self, name: &ScheduleName) -> Result<JobId, ScheduleFault> {
-        let Some(record) = self.schedule(name).await? else { return Err(self.unknown_schedule(name).await) };
+        let Some(record) = self.schedule(name).await? else { return Err(self.no_schedule(name).await) };
         let id = JobId::of_run_now(name, now().0);
         let mut headers = wire::to_nats(&record.headers(None));
         headers.insert(NATS_MESSAGE_ID, id.as_str());
@@ -358,7 +358,8 @@ impl Client {
         }
     }
 
-    async fn unknown_schedule(&self, name: &ScheduleName) -> ScheduleFault {
+    /// The fault that there is no such schedule, with the nearest names.
+    pub async fn no_schedule(&self, name: &ScheduleName) -> ScheduleFault {
         const SIMILAR: f64 = 0.75;
         let names = self.schedules().await.unwrap_or_default().into_iter().map(|record| record.name);
         let score = |other: &ScheduleName| strsim::jaro_winkler(other.as_str(), name.as_str());

@@ -114,7 +114,7 @@ async fn edited_schedule_runs_what_it_says_now() {
     let seat = Stage::seat().await;
     let cli = &seat.stage.cli;
     let add = |input: &str| {
-        let args = ["schedule", "add", "edited", "--every", "1s", "--task", "sleepy", "--tag", "edited", "--input"];
+        let args = ["schedule", "add", "edited", "--every", "1s", "--task", "echo", "--tag", "edited", "--input"];
         cli.json(args.iter().chain(&[input]))["schedule"].clone()
     };
     assert_eq!(add("1"), "added");
