@@ -16,5 +16,6 @@ mod cancel;
 mod connect;
 mod dead;
 mod find;
+mod schedule;
 mod submit;
 mod wait;
