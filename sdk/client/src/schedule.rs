@@ -5,8 +5,7 @@
 //! the workers from dropping them.
 
 use crate::client::{Client, now};
-use crate::new_job::NewJob;
-use crate::prepare::InvalidJob;
+use crate::new_schedule::{NewSchedule, Put, ScheduleFault};
 use crate::publish::{self, PublishFault};
 use crate::read::{self, READ_TIMEOUT, ReadError, Stored};
 use crate::scan::{self, Scan};
@@ -15,15 +14,12 @@ use crate::wire;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
 use bytes::Bytes;
 use lovage_job::header::Headers;
-use lovage_job::name::{JobId, ScheduleName, TaskName};
-use lovage_job::schedule::{
-    Claim, Cursor, Definition, Missed, Overlap, ScheduleError, ScheduleInput, ScheduleRecord, TimingText,
-};
+use lovage_job::name::{JobId, ScheduleName};
+use lovage_job::schedule::{Claim, Cursor, Definition, ScheduleInput, ScheduleRecord};
 use lovage_job::subject::{asset, tick_filter};
 use lovage_job::unit::UnixMs;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// The most schedules that are listed.
 const SCHEDULES_MAX: usize = 10_000;
@@ -33,116 +29,6 @@ const TRIES: usize = 10;
 const REMOVED_KEPT: &str = "86400s";
 /// How long it is known that a run by hand was the last one.
 const RUN_KEPT: &str = "1209600s";
-
-/// A schedule to be added, or to take the place of the one of its name.
-#[derive(Debug, Clone)]
-pub struct NewSchedule {
-    /// Its name.
-    pub name: ScheduleName,
-    /// When it ticks.
-    pub timing: TimingText,
-    /// What each tick submits. Ids, due times, expiries and replies are of single jobs and refused.
-    pub job: NewJob,
-    /// What becomes of missed ticks.
-    pub missed: Missed,
-    /// A tick that is not started within this span is missed; one minute where nothing is said.
-    pub deadline: Option<Duration>,
-    /// What becomes of runs that would overlap.
-    pub overlap: Overlap,
-    /// The task whose manifest carries it.
-    pub owner: Option<TaskName>,
-}
-
-impl NewSchedule {
-    /// A schedule with the usual policies.
-    pub fn new(name: ScheduleName, timing: TimingText, job: NewJob) -> Self {
-        let (missed, overlap) = (Missed::default(), Overlap::default());
-        Self { name, timing, job, missed, deadline: None, overlap, owner: None }
-    }
-
-    /// Treats missed ticks so.
-    #[must_use]
-    pub fn missed(mut self, missed: Missed) -> Self {
-        self.missed = missed;
-        self
-    }
-
-    /// Takes a tick for missed that is not started within this span.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
-        self
-    }
-
-    /// Treats runs that would overlap so.
-    #[must_use]
-    pub fn overlap(mut self, overlap: Overlap) -> Self {
-        self.overlap = overlap;
-        self
-    }
-}
-
-/// What became of a schedule that was put.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Put {
-    /// There was none of its name.
-    Added,
-    /// It took the place of another.
-    Changed,
-    /// It was there already.
-    Same,
-}
-
-/// Why a schedule was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum ScheduleFault {
-    /// It makes no sense.
-    #[error(transparent)]
-    Invalid(#[from] ScheduleError),
-    /// Its runs would be refused.
-    #[error(transparent)]
-    Job(#[from] SubmitError),
-    /// It asks for what only a single job can have.
-    #[error("a schedule's runs cannot have {0}: each run has its own")]
-    OfOneJob(&'static str),
-    /// No schedule of that name.
-    #[error("there is no schedule {name}{}", near(nearest))]
-    Unknown {
-        /// What was asked for.
-        name: ScheduleName,
-        /// Schedules with a similar name, nearest first.
-        nearest: Vec<ScheduleName>,
-    },
-    /// A manifest may not change what others made.
-    #[error(
-        "schedule {name} belongs to {owner}, not to the manifest of {task}; choose another name or remove it first"
-    )]
-    Foreign {
-        /// The schedule.
-        name: ScheduleName,
-        /// Whose it is.
-        owner: String,
-        /// Whose manifest it is.
-        task: TaskName,
-    },
-    /// It cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The broker has no place for schedules.
-    #[error("the broker keeps no schedules yet; start a worker of this version once")]
-    NoBucket,
-    /// Others change it all the time.
-    #[error("schedule {0} is being changed by others; try again")]
-    Busy(ScheduleName),
-    /// The broker does not write it.
-    #[error("the broker did not take it: {0}")]
-    Refused(String),
-}
-
-fn near(nearest: &[ScheduleName]) -> String {
-    let names: Vec<_> = nearest.iter().map(ScheduleName::as_str).collect();
-    if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(" or ")) }
-}
 
 /// A value and the revision that a change of it must name.
 struct Found<T> {
@@ -389,10 +275,4 @@ fn damaged(name: &ScheduleName, reason: &str) -> ScheduleFault {
 
 fn refused(fault: &PublishFault) -> ScheduleFault {
     ScheduleFault::Refused(fault.to_string())
-}
-
-impl From<InvalidJob> for ScheduleFault {
-    fn from(error: InvalidJob) -> Self {
-        Self::Job(error.into())
-    }
 }
