@@ -7,7 +7,7 @@ mod steering;
 
 use std::time::{Duration, SystemTime};
 
-use lovage_client::ListFilter;
+use lovage_client::{ListFilter, ListState};
 use lovage_job::{outcome::OutcomeKind, result::JobResult, unit::UnixMs};
 use lovage_tests::{Jobs, eventually};
 
@@ -27,7 +27,8 @@ async fn clock_reaches(time: UnixMs) {
 
 /// The ends of the runs with a tag, by their ids; the tag is the schedule's name.
 async fn runs(jobs: &Jobs, tag: &str) -> Vec<JobResult> {
-    let filter = ListFilter { tag: Some(tag.to_owned()), limit: Some(1000), ..ListFilter::default() };
+    let (tag, state) = (Some(tag.to_owned()), Some(ListState::Done));
+    let filter = ListFilter { tag, state, limit: Some(1000), ..ListFilter::default() };
     let mut ended = Vec::new();
     for job in jobs.client.list(&filter).await.unwrap().jobs {
         ended.extend(jobs.client.result(&job.id).await.unwrap());

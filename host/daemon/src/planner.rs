@@ -106,7 +106,11 @@ impl Planner {
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
-            pause = if self.round(&client).await { EVERY } else { PAUSE };
+            pause = tokio::select! {
+                // to be cut off is no more than to be killed
+                () = stop.cancelled() => return,
+                good = self.round(&client) => if good { EVERY } else { PAUSE },
+            };
         }
     }
 

@@ -1,7 +1,7 @@
 //! The schedules that a task's manifest carries: put together, as the manifest says.
 
 use crate::client::Client;
-use crate::schedule::{NewSchedule, Put, ScheduleFault};
+use crate::new_schedule::{NewSchedule, Put, ScheduleFault};
 use lovage_job::name::{ScheduleName, TaskName};
 use lovage_job::schedule::ScheduleRecord;
 

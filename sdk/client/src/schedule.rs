@@ -5,8 +5,7 @@
 //! the workers from dropping them.
 
 use crate::client::{Client, now};
-use crate::new_job::NewJob;
-use crate::prepare::InvalidJob;
+use crate::new_schedule::{NewSchedule, Put, ScheduleFault};
 use crate::publish::{self, PublishFault};
 use crate::read::{self, READ_TIMEOUT, ReadError, Stored};
 use crate::scan::{self, Scan};
@@ -15,15 +14,12 @@ use crate::wire;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
 use bytes::Bytes;
 use lovage_job::header::Headers;
-use lovage_job::name::{JobId, ScheduleName, TaskName};
-use lovage_job::schedule::{
-    Claim, Cursor, Definition, Missed, Overlap, ScheduleError, ScheduleInput, ScheduleRecord, TimingText,
-};
+use lovage_job::name::{JobId, ScheduleName};
+use lovage_job::schedule::{Claim, Cursor, Definition, ScheduleInput, ScheduleRecord};
 use lovage_job::subject::{asset, tick_filter};
 use lovage_job::unit::UnixMs;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// The most schedules that are listed.
 const SCHEDULES_MAX: usize = 10_000;
@@ -33,116 +29,6 @@ const TRIES: usize = 10;
 const REMOVED_KEPT: &str = "86400s";
 /// How long it is known that a run by hand was the last one.
 const RUN_KEPT: &str = "1209600s";
-
-/// A schedule to be added, or to take the place of the one of its name.
-#[derive(Debug, Clone)]
-pub struct NewSchedule {
-    /// Its name.
-    pub name: ScheduleName,
-    /// When it ticks.
-    pub timing: TimingText,
-    /// What each tick submits. Ids, due times, expiries and replies are of single jobs and refused.
-    pub job: NewJob,
-    /// What becomes of missed ticks.
-    pub missed: Missed,
-    /// A tick that is not started within this span is missed; one minute where nothing is said.
-    pub deadline: Option<Duration>,
-    /// What becomes of runs that would overlap.
-    pub overlap: Overlap,
-    /// The task whose manifest carries it.
-    pub owner: Option<TaskName>,
-}
-
-impl NewSchedule {
-    /// A schedule with the usual policies.
-    pub fn new(name: ScheduleName, timing: TimingText, job: NewJob) -> Self {
-        let (missed, overlap) = (Missed::default(), Overlap::default());
-        Self { name, timing, job, missed, deadline: None, overlap, owner: None }
-    }
-
-    /// Treats missed ticks so.
-    #[must_use]
-    pub fn missed(mut self, missed: Missed) -> Self {
-        self.missed = missed;
-        self
-    }
-
-    /// Takes a tick for missed that is not started within this span.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
-        self
-    }
-
-    /// Treats runs that would overlap so.
-    #[must_use]
-    pub fn overlap(mut self, overlap: Overlap) -> Self {
-        self.overlap = overlap;
-        self
-    }
-}
-
-/// What became of a schedule that was put.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Put {
-    /// There was none of its name.
-    Added,
-    /// It took the place of another.
-    Changed,
-    /// It was there already.
-    Same,
-}
-
-/// Why a schedule was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum ScheduleFault {
-    /// It makes no sense.
-    #[error(transparent)]
-    Invalid(#[from] ScheduleError),
-    /// Its runs would be refused.
-    #[error(transparent)]
-    Job(#[from] SubmitError),
-    /// It asks for what only a single job can have.
-    #[error("a schedule's runs cannot have {0}: each run has its own")]
-    OfOneJob(&'static str),
-    /// No schedule of that name.
-    #[error("there is no schedule {name}{}", near(nearest))]
-    Unknown {
-        /// What was asked for.
-        name: ScheduleName,
-        /// Schedules with a similar name, nearest first.
-        nearest: Vec<ScheduleName>,
-    },
-    /// A manifest may not change what others made.
-    #[error(
-        "schedule {name} belongs to {owner}, not to the manifest of {task}; choose another name or remove it first"
-    )]
-    Foreign {
-        /// The schedule.
-        name: ScheduleName,
-        /// Whose it is.
-        owner: String,
-        /// Whose manifest it is.
-        task: TaskName,
-    },
-    /// It cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The broker has no place for schedules.
-    #[error("the broker keeps no schedules yet; start a worker of this version once")]
-    NoBucket,
-    /// Others change it all the time.
-    #[error("schedule {0} is being changed by others; try again")]
-    Busy(ScheduleName),
-    /// The broker does not write it.
-    #[error("the broker did not take it: {0}")]
-    Refused(String),
-}
-
-fn near(nearest: &[ScheduleName]) -> String {
-    let names: Vec<_> = nearest.iter().map(ScheduleName::as_str).collect();
-    if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(" or ")) }
-}
 
 /// A value and the revision that a change of it must name.
 struct Found<T> {
@@ -237,7 +123,7 @@ impl Client {
     pub async fn pause_schedule(&self, name: &ScheduleName, paused: bool) -> Result<ScheduleRecord, ScheduleFault> {
         for _ in 0..TRIES {
             let found = self.schedule_with_revision(name).await?;
-            let Some(before) = found.value else { return Err(self.unknown_schedule(name).await) };
+            let Some(before) = found.value else { return Err(self.no_schedule(name).await) };
             let wanted = ScheduleRecord { paused, ..before.clone() };
             let Some(record) = wanted.replacing(&before, now()) else { return Ok(before) };
             if self.write_schedule(&record, found.revision).await? {
@@ -252,7 +138,7 @@ impl Client {
     pub async fn remove_schedule(&self, name: &ScheduleName) -> Result<ScheduleRecord, ScheduleFault> {
         for _ in 0..TRIES {
             let found = self.schedule_with_revision(name).await?;
-            let Some(before) = found.value else { return Err(self.unknown_schedule(name).await) };
+            let Some(before) = found.value else { return Err(self.no_schedule(name).await) };
             let key = asset::schedule_key(&self.tenant, name);
             let headers = [("KV-Operation", "PURGE"), ("Nats-Rollup", "sub"), ("Nats-TTL", REMOVED_KEPT)];
             let headers = headers.into_iter().collect();
@@ -269,7 +155,7 @@ impl Client {
 
     /// Runs a schedule now, paused or not; its overlap policy holds. Returns the job.
     pub async fn run_schedule(&self, name: &ScheduleName) -> Result<JobId, ScheduleFault> {
-        let Some(record) = self.schedule(name).await? else { return Err(self.unknown_schedule(name).await) };
+        let Some(record) = self.schedule(name).await? else { return Err(self.no_schedule(name).await) };
         let id = JobId::of_run_now(name, now().0);
         let mut headers = wire::to_nats(&record.headers(None));
         headers.insert(NATS_MESSAGE_ID, id.as_str());
@@ -358,7 +244,8 @@ impl Client {
         }
     }
 
-    async fn unknown_schedule(&self, name: &ScheduleName) -> ScheduleFault {
+    /// The fault that there is no such schedule, with the nearest names.
+    pub async fn no_schedule(&self, name: &ScheduleName) -> ScheduleFault {
         const SIMILAR: f64 = 0.75;
         let names = self.schedules().await.unwrap_or_default().into_iter().map(|record| record.name);
         let score = |other: &ScheduleName| strsim::jaro_winkler(other.as_str(), name.as_str());
@@ -388,10 +275,4 @@ fn damaged(name: &ScheduleName, reason: &str) -> ScheduleFault {
 
 fn refused(fault: &PublishFault) -> ScheduleFault {
     ScheduleFault::Refused(fault.to_string())
-}
-
-impl From<InvalidJob> for ScheduleFault {
-    fn from(error: InvalidJob) -> Self {
-        Self::Job(error.into())
-    }
 }

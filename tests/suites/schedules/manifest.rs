@@ -29,8 +29,7 @@ async fn manifest_carries_schedules_and_takes_back_those_it_drops() {
         let listed = cli.json(["schedule", "list"]);
         listed.as_array().unwrap().iter().map(|one| (one["name"].clone(), one["revision"].clone())).collect()
     };
-    let head =
-        "task = \"nap\"\nexport = \"sleepy\"\n[limits]\nfuel = 77000000\ntimeout = \"9s\"\n[retry]\nretries = 1\n";
+    let head = "task = \"nap\"\nexport = \"echo\"\n[limits]\nfuel = 77000000\ntimeout = \"9s\"\n[retry]\nretries = 1\n";
     let tick = "[[schedule]]\nname = \"tick\"\nevery = \"1s\"\ninput = 5\ntags = [\"tick\"]\n";
     let night = "[[schedule]]\nname = \"night\"\ncron = \"30 2 * * *\"\nzone = \"Europe/Berlin\"\ninput = 7\noverlap = \"skip\"\n";
     let pushed = push(&format!("{head}{tick}{night}"), &[]).ok().json();

@@ -114,7 +114,7 @@ async fn edited_schedule_runs_what_it_says_now() {
     let seat = Stage::seat().await;
     let cli = &seat.stage.cli;
     let add = |input: &str| {
-        let args = ["schedule", "add", "edited", "--every", "1s", "--task", "sleepy", "--tag", "edited", "--input"];
+        let args = ["schedule", "add", "edited", "--every", "1s", "--task", "echo", "--tag", "edited", "--input"];
         cli.json(args.iter().chain(&[input]))["schedule"].clone()
     };
     assert_eq!(add("1"), "added");
@@ -149,4 +149,49 @@ async fn one_off_runs_once_and_a_replay_of_a_tick_runs_again() {
     };
     eventually("the replay to run", TICKS_WITHIN, again).await;
     cli.ok(["schedule", "remove", "once"]);
+}
+
+#[tokio::test]
+async fn run_that_waits_for_another_attempt_is_under_way() {
+    let seat = Stage::seat().await;
+    let cli = &seat.stage.cli;
+    let input = r#"{"delay_ms":4000,"succeed_on":2}"#;
+    let options = ["--every", "1s", "--task", "retry-later", "--input", input, "--overlap", "skip", "--tag", "again"];
+    cli.ok(["schedule", "add", "again"].iter().chain(&options));
+    let enough = |ended: &[_]| of_kind(ended, Completed).len() >= 2 && of_kind(ended, Skipped).len() >= 2;
+    let ended = runs_until(&seat.jobs, "again", "runs and skipped ones", enough).await;
+    cli.ok(["schedule", "remove", "again"]);
+    let completed = of_kind(&ended, Completed);
+    assert!(completed.iter().all(|run| run.record.attempt == 2), "{completed:?}");
+    for pair in completed.windows(2) {
+        // the first attempt of a run begins after the last one of the run before
+        assert!(pair[1].trail.0[0].started >= pair[0].record.finished, "{pair:?}");
+    }
+}
+
+#[tokio::test]
+async fn queued_ticks_of_a_paused_schedule_are_skipped() {
+    let seat = Stage::seat().await;
+    let cli = &seat.stage.cli;
+    let options = ["--every", "1s", "--task", "sleepy", "--input", "1", "--tag", "stuck", "--queue", "stuck"];
+    cli.ok(["schedule", "add", "stuck", "--missed", "all:1000"].iter().chain(&options));
+    let queued = lovage_client::ListFilter {
+        tag: Some("stuck".to_owned()),
+        state: Some(lovage_client::ListState::Queued),
+        ..lovage_client::ListFilter::default()
+    };
+    eventually("two ticks in a queue that nobody serves", TICKS_WITHIN, async || {
+        match seat.jobs.client.list(&queued).await.unwrap().jobs.len() {
+            2.. => Ok(()),
+            few => Err(few.to_string()),
+        }
+    })
+    .await;
+    cli.ok(["schedule", "pause", "stuck"]);
+    let _late = seat.stage.worker("late").arg("--queue").arg("stuck").start();
+    let ended = runs_until(&seat.jobs, "stuck", "the ends of both", |ended| ended.len() >= 2).await;
+    cli.ok(["schedule", "remove", "stuck"]);
+    assert!(ended.iter().all(|run| run.record.outcome == Skipped), "{ended:?}");
+    let told = &ended[0].error.as_ref().unwrap().message;
+    assert_eq!(told, "schedule stuck is paused");
 }

@@ -7,12 +7,15 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{Timestamp, ToSpan, Zoned};
+use jiff::{SignedDuration, Timestamp, Zoned};
 
 /// The longest expression, in bytes.
 const EXPRESSION_LENGTH_MAX: usize = 200;
 /// Names of expressions.
 const NICKNAMES: [&str; 7] = ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
+
+/// No clock goes back by more than this.
+const RECENTLY: SignedDuration = SignedDuration::from_hours(3);
 
 /// A cron expression in a zone, ready to be asked.
 #[derive(Debug, Clone)]
@@ -93,8 +96,11 @@ impl Rule {
         if !self.fixed {
             return unix(self.cron.find_previous_occurrence(&zoned, true).ok()?.timestamp());
         }
-        // where the clock went back, ticks that are past may have a later time on the wall
-        let mut civil = zoned.datetime().checked_add(3.hours()).ok()?;
+        // where the clock went back a moment ago, ticks that are past may have a later time on the wall
+        let changed = self.zone.preceding(zoned.timestamp()).next().map(|change| change.timestamp());
+        let recently = changed.is_some_and(|changed| zoned.timestamp().duration_since(changed) < RECENTLY);
+        let slack = if recently { RECENTLY } else { SignedDuration::from_secs(1) };
+        let mut civil = zoned.datetime().checked_add(slack).ok()?;
         loop {
             civil = self.cron.find_previous_occurrence(&civil, false).ok()?;
             let tick = self.moment(civil)?;

@@ -130,7 +130,9 @@ impl ScheduleRecord {
 
     /// The headers of a run, but for the broker's.
     pub fn headers(&self, slot: Option<UnixMs>) -> Headers {
-        let mut headers = Headers(self.definition.headers.clone());
+        // what is stored must not command the broker, whoever wrote it
+        let stored = self.definition.headers.iter().filter(|(name, _)| !crate::header::is_brokers(name));
+        let mut headers: Headers = stored.cloned().collect();
         headers.set(crate::header::SCHEDULE, self.name.as_str());
         if let Some(slot) = slot {
             headers.set(crate::header::SLOT, slot.0.to_string());

@@ -16,6 +16,7 @@ mod cancel;
 mod connect;
 mod dead;
 mod find;
+mod schedule;
 mod submit;
 mod unique;
 mod wait;

@@ -4,7 +4,7 @@ use super::super::exit::OrExit;
 use super::super::{Exit, Failure, Output};
 use super::failure;
 use crate::clock::now;
-use lovage_client::{Client, JobState, ScheduleFault};
+use lovage_client::{Client, JobState};
 use lovage_job::header;
 use lovage_job::name::{JobId, ScheduleName};
 use lovage_job::schedule::{ScheduleInput, ScheduleRecord, TimingText};
@@ -95,10 +95,8 @@ async fn last_run(client: &Client, name: &ScheduleName) -> Result<Option<Run>, F
 }
 
 pub(super) async fn one(client: &Client, name: &ScheduleName, output: Output) -> Result<Exit, Failure> {
-    let found = client.schedules().await.map_err(|fault| failure(&fault))?;
-    let Some(record) = found.into_iter().find(|record| record.name == *name) else {
-        let nearest = Vec::new();
-        return Err(failure(&ScheduleFault::Unknown { name: name.clone(), nearest }));
+    let Some(record) = client.schedule(name).await.map_err(|fault| failure(&fault))? else {
+        return Err(failure(&client.no_schedule(name).await));
     };
     let last = last_run(client, name).await?;
     if output.json {

@@ -19,7 +19,7 @@ use lovage_job::outcome::{JobError, OutcomeKind};
 use lovage_job::schedule::{
     Claim, Entry, Late, Occupied, Overlap, RunJob, Runs, ScheduleRecord, ScheduledRun, judge_overlap, late,
 };
-use lovage_job::subject::Lot;
+use lovage_job::subject::{JobSubject, Lot};
 use lovage_job::unit::{UnixMs, format_span};
 use std::time::Duration;
 
@@ -127,7 +127,9 @@ async fn overlap<B: Broker>(
     record: &ScheduleRecord,
     message: &Delivery,
 ) -> Result<Gate, BrokerError> {
-    let me = RunJob { id: job.id.clone(), subject: record.subject(&message.tenant, &job.id).to_string() };
+    // where it is to be looked for: in its own queue, whatever the schedule says now
+    let subject = JobSubject { id: Some(job.id.clone()), ..job.subject.clone() };
+    let me = RunJob { id: job.id.clone(), subject: subject.to_string() };
     for _ in 0..TRIES {
         let (runs, revision) = broker.runs(&message.tenant, &record.name).await?;
         let occupied = occupied(broker, &runs, &me, message).await?;
