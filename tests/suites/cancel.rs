@@ -126,7 +126,7 @@ async fn jobs_are_cancelled_by_filter_after_they_were_counted() {
     let by_tag = ["job", "cancel", "--queue", "filtered-cancels", "--tag", "go"];
     let with = |more: &[&'static str]| by_tag.iter().copied().chain(more.iter().copied()).collect::<Vec<_>>();
     assert_eq!(cli.json(with(&["--dry-run"])), json!({"count": 6, "dry_run": true}));
-    let refused = cli.run(&by_tag).fails_with(2);
+    let refused = cli.run(by_tag).fails_with(2);
     assert!(refused.stderr.contains("6 jobs to cancel; nothing was changed"), "{}", refused.stderr);
     assert_eq!(cli.json(with(&["--older-than", "1d", "--yes"])), json!({"count": 0, "dry_run": false}));
     assert_eq!(cli.json(with(&["--state", "delayed", "--dry-run"]))["count"], 3);
