@@ -88,7 +88,7 @@ async fn dead_letters_are_found_previewed_replayed_and_purged_by_filter() {
     assert_eq!(listed(&[]), 3);
 
     // On another version the jobs complete.
-    lovage_tests::push(cli, "hostile", &["--export", "echo", "--name", "bulk-dead", "--no-promote"]);
+    lovage_tests::push(cli, "sha256", &["--export", "sha256-hex", "--name", "bulk-dead", "--no-promote"]);
     let told = lines(&dead("replay", &["--text", "apple", "--yes", "--version", "2"]).ok().stdout);
     assert_eq!(told.iter().filter(|line| line["replay"] == "queued").count(), 2, "{told:?}");
     for place in [0, 2] {
