@@ -49,7 +49,11 @@ impl Client {
     pub async fn group_ends(&self, id: &GroupId, ends: &[MemberEnd]) -> Result<(), FollowError> {
         let apply = |record: &mut GroupRecord| {
             let at = now();
-            ends.iter().fold(false, |changed, end| record.apply(end, at) || changed)
+            let mut changed = false;
+            for end in ends {
+                changed |= record.apply(end, at);
+            }
+            changed
         };
         self.change_group(id, apply).await
     }
