@@ -17,6 +17,7 @@ mod deploy;
 mod events;
 mod follow;
 mod groups;
+mod guests;
 mod jobs;
 mod limits;
 mod logs;

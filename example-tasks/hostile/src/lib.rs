@@ -21,6 +21,10 @@
 //! | `levels` | none | one line to each level of the log |
 //! | `flaky` | `{"succeed_on"}` | fails retryably before that attempt; gives back the attempt |
 //! | `retry-later` | `{"delay_ms", "succeed_on"?}` | asks for a retry after a delay |
+//! | `snoozes` | `{"delay_ms", "times"}` | puts its job off so often; `{"attempt", "snoozed"}` |
+//! | `until-asked` | none | waits until it is asked to stop, and tells why |
+//! | `steps` | `{"steps", "fail_after"?, "step_ms"?}` | keeps each step; `{"attempt", "worked"}` |
+//! | `hoard` | `{"key_bytes", "value_bytes", "count"}` | keeps so many values; tells how many, and the refusal |
 //! | `permanent` | message or none | fails for good |
 //! | `picky` | message or none | says that its input is bad |
 //! | `panics` | message or none | panics |
@@ -37,3 +41,4 @@ mod noise;
 #[cfg(target_family = "wasm")]
 mod randomness;
 mod reflect;
+mod resume;

@@ -5,6 +5,7 @@ use crate::intake::Intake;
 use crate::lease::Leases;
 use crate::nats::broker::NatsBroker;
 use crate::nats::control::{Cancelled, Cancels, watch};
+use crate::nats::errands::NatsErrands;
 use crate::nats::logs::Logs;
 use crate::nats::permits::Permits;
 use crate::nats::puller::SourceName;
@@ -152,6 +153,8 @@ impl Worker {
                 tokio::runtime::Handle::current(),
                 options.file.webhook.allow_private,
             )),
+            errands: Arc::new(NatsErrands::open(client.clone(), &js).await?),
+            fanout: options.file.submit.fanout,
             result_keep: options.file.result_keep,
         });
         let (intake, leases) = (Arc::new(Intake::default()), Arc::new(Leases::default()));
@@ -204,6 +207,7 @@ impl Worker {
         tracing::info!(running = self.running.count(), "draining");
         self.presence.set(WorkerMode::Draining);
         self.stop_intake.cancel();
+        self.running.tell_shutdown();
         let waiting = release_all(self.settler.clone(), self.intake.close());
         // a broker that does not answer gives them out again when their leases run out
         let _best_effort = tokio::time::timeout(FLUSH_WITHIN, waiting).await;

@@ -1,7 +1,8 @@
 //! What an operator can set: one typed tree, read from a file and refined by the command line.
 
 use crate::registry::ready::LimitPolicy;
-use lovage_job::limits::{Limits, LimitsWish};
+use lovage_job::child::{FANOUT_CEILING, FANOUT_DEFAULT};
+use lovage_job::limits::{Limits, LimitsWish, soft_below};
 use lovage_job::unit::{ByteSize, span};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ pub struct WorkerFile {
     pub compile: CompileFile,
     /// Where webhooks may go.
     pub webhook: WebhookFile,
+    /// Jobs that jobs submit.
+    pub submit: SubmitFile,
 }
 
 /// Where webhooks may go.
@@ -48,6 +51,20 @@ pub struct WorkerFile {
 pub struct WebhookFile {
     /// Also to private, loopback and link-local addresses, which are those of the operator's own network.
     pub allow_private: bool,
+}
+
+/// Jobs that jobs submit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SubmitFile {
+    /// The most children of one job, over all its attempts; 0 refuses all.
+    pub fanout: u32,
+}
+
+impl Default for SubmitFile {
+    fn default() -> Self {
+        Self { fanout: FANOUT_DEFAULT }
+    }
 }
 
 /// What compiling a component may take.
@@ -85,6 +102,7 @@ impl Default for WorkerFile {
             ceiling: LimitsWish::default(),
             compile: CompileFile::default(),
             webhook: WebhookFile::default(),
+            submit: SubmitFile::default(),
         }
     }
 }
@@ -144,6 +162,12 @@ impl WorkerFile {
         if self.limits.fuel == Some(0) || self.ceiling.fuel == Some(0) {
             return Err("fuel = 0 would run nothing; give at least 1".to_owned());
         }
+        if self.submit.fanout > FANOUT_CEILING {
+            return Err(format!("fanout = {} is more than {FANOUT_CEILING}", self.submit.fanout));
+        }
+        if let (Some(soft), Some(hard)) = (self.limits.soft_timeout, self.limits.timeout) {
+            soft_below(soft, hard)?;
+        }
         if ![1, 3, 5].contains(&self.replicas) {
             return Err(format!("replicas = {} is not 1, 3 or 5", self.replicas));
         }
@@ -196,6 +220,8 @@ mod tests {
             ("[compile]\ncpu_seconds = 0", "cpu_seconds"),
             ("[webhook]\nallow_privat = true", "allow_privat"),
             ("[limits]\nfuel = 0", "fuel"),
+            ("[limits]\ntimeout = \"5s\"\nsoft_timeout = \"5s\"", "soft timeout"),
+            ("[submit]\nfanout = 1000001", "fanout"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(named), "{text}: {error}");

@@ -10,6 +10,7 @@ pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod errands;
 pub mod intake;
 pub mod lease;
 pub mod nats;

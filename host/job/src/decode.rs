@@ -3,6 +3,7 @@
 use crate::flow::Flow;
 use crate::header::{self, Headers};
 use crate::job::{Job, Wishes};
+use crate::limits::soft_below;
 use crate::name::{JobId, TenantName};
 use crate::retry::ATTEMPTS_MAX;
 use crate::schedule::ScheduledRun;
@@ -166,7 +167,8 @@ fn wishes(headers: &Headers, published: UnixMs, tenant: &TenantName) -> Result<W
         retries: retries(headers)?,
         backoff: parsed(headers, header::BACKOFF)?,
         retry_on: parsed(headers, header::RETRY_ON)?,
-        timeout: timeout(headers)?,
+        timeout: timeout(headers, header::TIMEOUT)?,
+        soft_timeout: soft_timeout(headers)?,
         limit_key: limit_key(headers)?,
         expires: expires(headers, published)?,
         tags: tags(headers)?,
@@ -187,14 +189,26 @@ fn retries(headers: &Headers) -> Result<Option<u32>, DecodeError> {
         .transpose()
 }
 
-fn timeout(headers: &Headers) -> Result<Option<Duration>, DecodeError> {
-    match headers.get(header::TIMEOUT) {
+fn timeout(headers: &Headers, name: &'static str) -> Result<Option<Duration>, DecodeError> {
+    match headers.get(name) {
         None => Ok(None),
         Some(text) => match parse_span(text) {
-            Ok(span) if span.is_zero() => Err(bad(header::TIMEOUT, "0 would stop the job before it starts")),
+            Ok(span) if span.is_zero() => Err(bad(name, "0 would stop the job before it starts")),
             Ok(span) => Ok(Some(span)),
-            Err(error) => Err(bad(header::TIMEOUT, error)),
+            Err(error) => Err(bad(name, error)),
         },
+    }
+}
+
+/// A soft timeout that the job's own timeout would never let pass is a mistake of whoever wrote both. Where the timeout
+/// is the task's or the operator's, it has no effect.
+fn soft_timeout(headers: &Headers) -> Result<Option<Duration>, DecodeError> {
+    let soft = timeout(headers, header::SOFT_TIMEOUT)?;
+    match (soft, timeout(headers, header::TIMEOUT)?) {
+        (Some(soft), Some(hard)) => {
+            soft_below(soft, hard).map_err(|reason| bad(header::SOFT_TIMEOUT, reason)).map(|()| Some(soft))
+        }
+        _ => Ok(soft),
     }
 }
 

@@ -90,6 +90,8 @@ fn absurd_values_are_refused_by_name() {
         ("Lovage-Timeout", "0s"),
         ("Lovage-Timeout", "30"),
         ("Lovage-Timeout", "-5s"),
+        ("Lovage-Soft-Timeout", "0s"),
+        ("Lovage-Soft-Timeout", "soon"),
         ("Lovage-Expires", "yesterday"),
         ("Lovage-Reply", "lovage.other.job.default.add"),
         ("Lovage-Reply", "_INBOX.*"),
@@ -125,6 +127,16 @@ fn crashes_are_remembered_by_whatever_comes_next() {
     for next in [job.put_back(&Headers::new()), job.next_attempt(&Headers::new(), None, &Trail::default())] {
         assert_eq!(decode(SUBJECT, &next, ORIGIN).unwrap().crashes, 2);
     }
+}
+
+#[test]
+fn a_soft_timeout_is_below_the_jobs_own_timeout() {
+    let soft =
+        |timeouts: &[(&str, &str)]| decode(SUBJECT, &headers(timeouts), ORIGIN).map(|job| job.wishes.soft_timeout);
+    assert_eq!(soft(&[("Lovage-Soft-Timeout", "4s"), ("Lovage-Timeout", "5s")]), Ok(Some(Duration::from_secs(4))));
+    assert_eq!(soft(&[("Lovage-Soft-Timeout", "4s")]), Ok(Some(Duration::from_secs(4))));
+    let error = soft(&[("Lovage-Soft-Timeout", "5s"), ("Lovage-Timeout", "5s")]).unwrap_err().to_string();
+    assert!(error.contains("Lovage-Soft-Timeout") && error.contains("not below"), "{error}");
 }
 
 #[test]

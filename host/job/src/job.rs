@@ -54,6 +54,8 @@ pub struct Wishes {
     pub retry_on: Option<RetryOn>,
     /// The longest wall time of an attempt.
     pub timeout: Option<Duration>,
+    /// When an attempt is asked to stop, before it is stopped.
+    pub soft_timeout: Option<Duration>,
     /// What limits per key count by.
     pub limit_key: Option<String>,
     /// When the job is no longer worth starting.

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod catalog;
+pub mod child;
 pub mod crash;
 pub mod dead;
 pub mod decode;
@@ -15,6 +16,7 @@ pub mod event;
 pub mod flow;
 pub mod header;
 pub mod job;
+pub mod ledger;
 pub mod limit;
 pub mod limits;
 pub mod log;

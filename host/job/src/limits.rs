@@ -1,6 +1,6 @@
 //! What one attempt may use: defaults, what a task asks for, and the operator's ceiling.
 
-use crate::unit::{ByteSize, span, span_option};
+use crate::unit::{ByteSize, format_span, span, span_option};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -15,6 +15,10 @@ pub struct Limits {
     /// Wall time of the attempt, sleeping included.
     #[serde(with = "span")]
     pub timeout: Duration,
+    /// Wall time after which the attempt is asked to stop; what it then gives stands. Without effect where it is not
+    /// below the timeout.
+    #[serde(with = "span_option", skip_serializing_if = "Option::is_none")]
+    pub soft_timeout: Option<Duration>,
     /// The result's body.
     pub output: ByteSize,
     /// Captured log, over standard error and the `log` function together.
@@ -39,6 +43,7 @@ impl Default for Limits {
             fuel: 10_000_000_000,
             memory: ByteSize::mib(64),
             timeout: Duration::from_secs(30),
+            soft_timeout: None,
             output: ByteSize::mib(1),
             log: ByteSize::kib(64),
             table_elements: 20_000,
@@ -58,6 +63,7 @@ impl Limits {
             fuel: 1_000_000_000_000,
             memory: ByteSize::mib(1024),
             timeout: Duration::from_secs(24 * 3600),
+            soft_timeout: None,
             output: ByteSize::mib(64),
             log: ByteSize::mib(1),
             table_elements: 100_000,
@@ -75,6 +81,7 @@ impl Limits {
             fuel,
             memory,
             timeout,
+            soft_timeout,
             output,
             log,
             table_elements,
@@ -87,6 +94,7 @@ impl Limits {
         set(&mut self.fuel, fuel);
         set(&mut self.memory, memory);
         set(&mut self.timeout, timeout);
+        self.soft_timeout = soft_timeout.or(self.soft_timeout);
         set(&mut self.output, output);
         set(&mut self.log, log);
         set(&mut self.table_elements, table_elements);
@@ -104,6 +112,7 @@ impl Limits {
             fuel: self.fuel.min(ceiling.fuel),
             memory: self.memory.min(ceiling.memory),
             timeout: self.timeout.min(ceiling.timeout),
+            soft_timeout: earlier(self.soft_timeout, ceiling.soft_timeout),
             output: self.output.min(ceiling.output),
             log: self.log.min(ceiling.log),
             table_elements: self.table_elements.min(ceiling.table_elements),
@@ -113,6 +122,23 @@ impl Limits {
             random: self.random.min(ceiling.random),
             http_fields: self.http_fields.min(ceiling.http_fields),
         }
+    }
+}
+
+/// Checks a soft timeout against the timeout that was asked for with it.
+pub fn soft_below(soft: Duration, hard: Duration) -> Result<(), String> {
+    if soft < hard {
+        return Ok(());
+    }
+    let (soft, hard) = (format_span(soft), format_span(hard));
+    Err(format!("a soft timeout of {soft} is not below the timeout of {hard}, which would stop the attempt first"))
+}
+
+/// The earlier of two times, where there is one.
+fn earlier(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 
@@ -135,6 +161,9 @@ pub struct LimitsWish {
     /// See [`Limits::timeout`].
     #[serde(with = "span_option", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// See [`Limits::soft_timeout`].
+    #[serde(with = "span_option", skip_serializing_if = "Option::is_none")]
+    pub soft_timeout: Option<Duration>,
     /// See [`Limits::output`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<ByteSize>,
@@ -168,6 +197,7 @@ impl LimitsWish {
             fuel: over.fuel.or(self.fuel),
             memory: over.memory.or(self.memory),
             timeout: over.timeout.or(self.timeout),
+            soft_timeout: over.soft_timeout.or(self.soft_timeout),
             output: over.output.or(self.output),
             log: over.log.or(self.log),
             table_elements: over.table_elements.or(self.table_elements),
@@ -197,6 +227,7 @@ mod tests {
             fuel: u64::MAX,
             memory: ByteSize(u64::MAX),
             timeout: Duration::MAX,
+            soft_timeout: None,
             output: ByteSize(u64::MAX),
             log: ByteSize(u64::MAX),
             table_elements: u32::MAX,
@@ -207,6 +238,28 @@ mod tests {
             http_fields: ByteSize(u64::MAX),
         };
         assert_eq!(huge.capped(&Limits::ceiling()), Limits::ceiling());
+    }
+
+    #[test]
+    fn the_earlier_soft_timeout_counts() {
+        let (early, late) = (Duration::from_secs(1), Duration::from_secs(2));
+        let with = |soft_timeout| Limits { soft_timeout, ..Limits::ceiling() };
+        for (asked, ceiling, counts) in [
+            (Some(late), Some(early), Some(early)),
+            (Some(early), Some(late), Some(early)),
+            (Some(late), None, Some(late)),
+            (None, Some(early), Some(early)),
+            (None, None, None),
+        ] {
+            assert_eq!(with(asked).capped(&with(ceiling)).soft_timeout, counts);
+        }
+    }
+
+    #[test]
+    fn a_soft_timeout_is_below_its_timeout() {
+        let second = Duration::from_secs(1);
+        assert_eq!(soft_below(second, second + Duration::from_millis(1)), Ok(()));
+        assert!(soft_below(second, second).unwrap_err().contains("1s"));
     }
 
     #[test]

@@ -336,6 +336,9 @@ pub mod asset {
         format!("{tenant}.secrets")
     }
 
+    /// The bucket of what jobs keep from one attempt to the next.
+    pub const CHECKPOINTS: &str = "checkpoints";
+
     /// The key of a task in the catalogue.
     pub fn task_key(tenant: &TenantName, task: &TaskName) -> String {
         format!("{tenant}.task.{task}")

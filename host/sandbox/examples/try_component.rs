@@ -80,7 +80,7 @@ async fn try_component() -> anyhow::Result<()> {
         env: Arc::default(),
     };
     let events = EventSink::new(|event: AttemptEvent| println!("event {event:?}"));
-    let report = task.run(request, AttemptControl { cancel: None, events: Some(events) }).await;
+    let report = task.run(request, AttemptControl { events: Some(events), ..AttemptControl::default() }).await;
     println!("{:?}\nlog ({} bytes, truncated {})", report.meter, report.log.len(), report.log_truncated);
     match report.outcome {
         lovage_job::outcome::Outcome::Completed(output) => {

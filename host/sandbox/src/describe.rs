@@ -115,6 +115,7 @@ fn export(description: Description, names: &mut BTreeSet<TaskName>) -> Result<Ex
         fuel: defaults.fuel,
         memory: defaults.memory_bytes.map(ByteSize),
         timeout: defaults.timeout_ms.map(Duration::from_millis),
+        soft_timeout: defaults.soft_timeout_ms.map(Duration::from_millis),
         ..LimitsWish::default()
     };
     Ok(Export {

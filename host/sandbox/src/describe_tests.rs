@@ -2,7 +2,8 @@ use super::*;
 use crate::bindings::lovage::task::types::Defaults;
 
 fn description(name: &str) -> Description {
-    let defaults = Defaults { attempts_max: None, timeout_ms: None, fuel: None, memory_bytes: None };
+    let defaults =
+        Defaults { attempts_max: None, timeout_ms: None, soft_timeout_ms: None, fuel: None, memory_bytes: None };
     Description {
         name: name.to_owned(),
         summary: None,

@@ -30,13 +30,17 @@ mod tests;
 
 pub use attempt::cancel::CancelSignal;
 pub use attempt::event::{AttemptEvent, EventSink, LogLevel};
+pub use attempt::recorded::{Recorded, RecordedChild};
 pub use attempt::request::{AttemptControl, AttemptReport, AttemptRequest, JobInfo};
+pub use attempt::services::{ChildId, ChildJob, Refusal, Services};
+pub use attempt::simulation::Simulation;
 pub use cache::artifact::ArtifactPath;
 pub use cache::error::CacheError;
 pub use cache::store::{ArtifactCache, CACHE_SIZE_DEFAULT};
 pub use compile::child::compile_child_main;
 pub use compile::compiler::Compiler;
 pub use compile::error::{CompileError, Exhausted};
+pub use compile::here::compile_here;
 pub use compile::limits::CompileLimits;
 pub use describe::DescribeError;
 pub use engine::reset::{ResetMode, ResetPolicy};

@@ -3,7 +3,7 @@
 //! One linker serves every shape: a component gets only what it names. WASI is there in full because tool chains
 //! import it in full, but with an empty environment, no folder, and every socket and outgoing request refused.
 
-use crate::attempt::cell::Cell;
+use crate::attempt::cell::{Asking, Cell};
 use crate::attempt::event::LogLevel;
 use crate::bindings::{Task, job_context, types};
 use wasmtime::Engine;
@@ -40,6 +40,14 @@ impl job_context::Host for Cell {
     }
 
     fn cancelled(&mut self) -> wasmtime::Result<bool> {
-        Ok(self.cancel.as_ref().is_some_and(|signal| signal.answer()))
+        Ok(matches!(self.asks_to_stop(), Some(Asking::Cancelled(_) | Asking::SoftTimeout)))
+    }
+
+    fn stop_reason(&mut self) -> wasmtime::Result<Option<job_context::Stop>> {
+        Ok(self.asks_to_stop().map(|asking| match asking {
+            Asking::Cancelled(reason) => job_context::Stop::Cancelled(reason),
+            Asking::SoftTimeout => job_context::Stop::SoftTimeout,
+            Asking::Shutdown => job_context::Stop::Shutdown,
+        }))
     }
 }

@@ -14,6 +14,8 @@ impl NewJob {
             version: spec.version,
             retries: spec.retries,
             backoff: spec.backoff,
+            retry_on: spec.retry_on,
+            soft_timeout: spec.soft_timeout,
             timeout: spec.timeout,
             tags: spec.tags,
             headers: spec.headers.into_iter().collect(),
@@ -35,6 +37,7 @@ impl NewJob {
             (self.expires.is_some(), "an expiry"),
             (self.reply.is_some(), "a reply"),
             (self.group.is_some(), "a group"),
+            (self.parent.is_some(), "a parent"),
             (self.limit_key.is_some(), "a limit key"),
         ];
         if let Some((_, what)) = own.iter().find(|(has, _)| *has) {
@@ -47,6 +50,8 @@ impl NewJob {
             version: self.version,
             retries: self.retries,
             backoff: self.backoff,
+            retry_on: self.retry_on,
+            soft_timeout: self.soft_timeout,
             timeout: self.timeout,
             tags: self.tags,
             headers: self.headers.0.into_iter().collect(),

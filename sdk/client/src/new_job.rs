@@ -61,6 +61,8 @@ pub struct NewJob {
     pub retry_on: Option<RetryOn>,
     /// The longest wall time of an attempt.
     pub timeout: Option<Duration>,
+    /// When an attempt is asked to stop, before it is stopped; below the timeout.
+    pub soft_timeout: Option<Duration>,
     /// What limits per key count by, such as a customer.
     pub limit_key: Option<String>,
     /// What runs once the job has completed, with its output as input.
@@ -83,6 +85,8 @@ pub struct NewJob {
     pub headers: Headers,
     /// An inbox that gets the outcome by core NATS.
     pub reply: Option<String>,
+    /// The job that submits this one, and how many jobs led to this one: for what submits jobs for a job.
+    pub parent: Option<(JobId, u32)>,
     /// Whether to skip the check of task and input against the catalogue.
     pub unchecked: bool,
 }
@@ -103,6 +107,7 @@ impl NewJob {
             backoff: None,
             retry_on: None,
             timeout: None,
+            soft_timeout: None,
             limit_key: None,
             on_success: None,
             on_failure: None,
@@ -114,6 +119,7 @@ impl NewJob {
             tags: Vec::new(),
             headers: Headers::new(),
             reply: None,
+            parent: None,
             unchecked: false,
         }
     }
@@ -190,6 +196,13 @@ impl NewJob {
     #[must_use]
     pub fn retry_on(mut self, outcomes: RetryOn) -> Self {
         self.retry_on = Some(outcomes);
+        self
+    }
+
+    /// Is asked to stop after so long in each attempt; what it then gives stands.
+    #[must_use]
+    pub fn soft_timeout(mut self, soft_timeout: Duration) -> Self {
+        self.soft_timeout = Some(soft_timeout);
         self
     }
 
@@ -272,6 +285,13 @@ impl NewJob {
     #[must_use]
     pub fn reply(mut self, inbox: impl Into<String>) -> Self {
         self.reply = Some(inbox.into());
+        self
+    }
+
+    /// Comes from this job, and lies so deep below the first of them.
+    #[must_use]
+    pub fn parent(mut self, parent: JobId, depth: u32) -> Self {
+        self.parent = Some((parent, depth));
         self
     }
 

@@ -141,6 +141,9 @@ impl NewJob {
         put(header::BACKOFF, self.backoff.as_ref().map(ToString::to_string));
         put(header::RETRY_ON, self.retry_on.map(|outcomes| outcomes.to_string()));
         put(header::TIMEOUT, self.timeout.map(format_span));
+        put(header::SOFT_TIMEOUT, self.soft_timeout.map(format_span));
+        put(header::PARENT, self.parent.as_ref().map(|(parent, _)| parent.to_string()));
+        put(header::DEPTH, self.parent.as_ref().map(|(_, depth)| depth.to_string()));
         put(header::LIMIT_KEY, self.limit_key.clone());
         put(header::ON_SUCCESS, self.on_success.as_ref().map(ToString::to_string));
         put(header::ON_FAILURE, self.on_failure.as_ref().map(ToString::to_string));

@@ -49,6 +49,7 @@ fn entry(name: &str, options: &Options, function: &ItemFn, signature: &TaskSigna
     let summary = optional(summary(&function.attrs).map(|text| Literal::string(&text)));
     let attempts_max = optional(options.attempts_max.map(Literal::u32_suffixed));
     let timeout_ms = optional(options.timeout_ms.map(Literal::u64_suffixed));
+    let soft_timeout_ms = optional(options.soft_timeout_ms.map(Literal::u64_suffixed));
     let fuel = optional(options.fuel.map(Literal::u64_suffixed));
     let memory_bytes = optional(options.memory_bytes.map(Literal::u64_suffixed));
     let input = match &signature.input {
@@ -69,6 +70,7 @@ fn entry(name: &str, options: &Options, function: &ItemFn, signature: &TaskSigna
             defaults: ::lovage_task::__private::Defaults {
                 attempts_max: #attempts_max,
                 timeout_ms: #timeout_ms,
+                soft_timeout_ms: #soft_timeout_ms,
                 fuel: #fuel,
                 memory_bytes: #memory_bytes,
             },

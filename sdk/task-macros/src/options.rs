@@ -5,13 +5,14 @@ use syn::{Error, Ident, Lit, LitStr, Result, Token};
 
 use crate::{names, units};
 
-const KNOWN: &str = "`name`, `timeout`, `attempts`, `fuel` and `memory`";
+const KNOWN: &str = "`name`, `timeout`, `soft_timeout`, `attempts`, `fuel` and `memory`";
 
 /// The options of one task; what is absent is left to the operator.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) name: Option<String>,
     pub(crate) timeout_ms: Option<u64>,
+    pub(crate) soft_timeout_ms: Option<u64>,
     pub(crate) attempts_max: Option<u32>,
     pub(crate) fuel: Option<u64>,
     pub(crate) memory_bytes: Option<u64>,
@@ -29,15 +30,27 @@ impl Parse for Options {
                 input.parse::<Token![,]>()?;
             }
         }
+        options.check(input)?;
         Ok(options)
     }
 }
 
 impl Options {
+    /// A soft timeout that the timeout would never let pass is a mistake.
+    fn check(&self, input: ParseStream<'_>) -> Result<()> {
+        match (self.soft_timeout_ms, self.timeout_ms) {
+            (Some(soft), Some(hard)) if soft >= hard => {
+                Err(input.error("`soft_timeout` must be below `timeout`, which would stop the attempt first"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn set(&mut self, key: &Ident, value: &Lit) -> Result<()> {
         let fresh = match key.to_string().as_str() {
             "name" => self.name.replace(name(value)?).is_none(),
             "timeout" => self.timeout_ms.replace(timeout(value)?).is_none(),
+            "soft_timeout" => self.soft_timeout_ms.replace(timeout(value)?).is_none(),
             "attempts" => self.attempts_max.replace(attempts(value)?).is_none(),
             "fuel" => self.fuel.replace(quantity(value, units::count, "`2G` or 2_000_000_000")?).is_none(),
             "memory" => self.memory_bytes.replace(quantity(value, units::bytes, "`128MiB`")?).is_none(),
@@ -95,9 +108,13 @@ mod tests {
 
     #[test]
     fn every_option_is_read() {
-        let options = parse(r#"name = "a-b", timeout = "5s", attempts = 3, fuel = 1_000, memory = "128MiB","#).unwrap();
+        let options = parse(
+            r#"name = "a-b", timeout = "5s", soft_timeout = "4s", attempts = 3, fuel = 1_000, memory = "128MiB","#,
+        )
+        .unwrap();
         assert_eq!(options.name.as_deref(), Some("a-b"));
         assert_eq!(options.timeout_ms, Some(5_000));
+        assert_eq!(options.soft_timeout_ms, Some(4_000));
         assert_eq!(options.attempts_max, Some(3));
         assert_eq!(options.fuel, Some(1_000));
         assert_eq!(options.memory_bytes, Some(128 << 20));
@@ -119,6 +136,7 @@ mod tests {
             ("name = 3", "expected a string such as \"word-stats\""),
             ("timeout = 5", "expected a string such as \"5s\""),
             (r#"timeout = "soon""#, "`soon` is not a duration"),
+            (r#"soft_timeout = "5s", timeout = "5s""#, "must be below `timeout`"),
             ("attempts = 0", "at least 1"),
             (r#"attempts = "3""#, "takes a number such as 3"),
             ("attempts = 4294967296", "number too large"),

@@ -36,9 +36,31 @@ pub fn log(level: Level, message: impl AsRef<str>) {
     host::log(level, message.as_ref());
 }
 
-/// Tells whether the job was cancelled; a task that sees this should clean up and return.
+/// Tells whether the task should stop: the job was cancelled, or the attempt is past its soft timeout. A task that sees
+/// this should clean up and return.
+///
+/// A cancelled job ends as cancelled, whatever the task returns. After a soft timeout what it returns stands: a result,
+/// an error, or [`TaskError::snooze`](crate::TaskError::snooze) to go on later from a [`checkpoint`](crate::checkpoint).
+/// [`stop_reason`] tells which it is.
 pub fn cancelled() -> bool {
     host::cancelled()
+}
+
+/// Why a task should stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopReason {
+    /// The job was cancelled, for this reason. It ends as cancelled, whatever the task returns.
+    Cancelled(String),
+    /// The attempt is past its soft timeout and will be stopped at its timeout. What the task returns stands.
+    SoftTimeout,
+    /// The worker is shutting down and stops what still runs when its drain time is over; the job then runs elsewhere
+    /// and the attempt does not count. What the task returns until then stands. [`cancelled`] stays false.
+    Shutdown,
+}
+
+/// Tells why the task should stop, where it should.
+pub fn stop_reason() -> Option<StopReason> {
+    host::stop_reason()
 }
 
 #[cfg(target_family = "wasm")]
@@ -61,6 +83,10 @@ mod host {
 
     pub(super) fn cancelled() -> bool {
         false
+    }
+
+    pub(super) fn stop_reason() -> Option<super::StopReason> {
+        None
     }
 }
 
@@ -96,7 +122,7 @@ macro_rules! error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Level, cancelled, log, progress};
+    use super::{Level, cancelled, log, progress, stop_reason};
 
     #[test]
     fn context_is_harmless_natively() {
@@ -105,5 +131,6 @@ mod tests {
         log(Level::Info, "a line");
         crate::warn!("{} lines", 2);
         assert!(!cancelled());
+        assert_eq!(stop_reason(), None);
     }
 }

@@ -42,7 +42,7 @@ mod tests {
     }
 
     /// Adds up the items.
-    #[task(timeout = "5s", attempts = 3, fuel = "2M", memory = "16MiB")]
+    #[task(timeout = "5s", soft_timeout = "4s", attempts = 3, fuel = "2M", memory = "16MiB")]
     fn add_up(order: Order) -> Result<u64, TaskError> {
         Ok(order.items.iter().map(|item| u64::from(item.count)).sum())
     }
@@ -136,6 +136,7 @@ mod tests {
         let expected = Defaults {
             attempts_max: Some(3),
             timeout_ms: Some(5_000),
+            soft_timeout_ms: Some(4_000),
             fuel: Some(2_000_000),
             memory_bytes: Some(16 << 20),
         };

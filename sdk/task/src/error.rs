@@ -25,6 +25,8 @@ pub enum ErrorKind {
     Retry,
     /// Try again, but not before this much time has passed.
     RetryAfter(Duration),
+    /// Put the job off for this much time, which costs no attempt.
+    Snooze(Duration),
     /// Bury the job: no attempt will succeed.
     Permanent,
     /// Bury the job: the input is not what the task takes.
@@ -40,6 +42,12 @@ impl TaskError {
     /// Fails an attempt that may succeed once `delay` has passed, rounded up to milliseconds.
     pub fn retry_after(delay: Duration, message: impl Display) -> Self {
         Self::new(ErrorKind::RetryAfter(delay), message)
+    }
+
+    /// Puts the job off: it is run again once `delay` has passed, and this attempt does not count. For waiting, as
+    /// often as it takes, for something that is not there yet; from 250 ms to 30 days.
+    pub fn snooze(delay: Duration, message: impl Display) -> Self {
+        Self::new(ErrorKind::Snooze(delay), message)
     }
 
     /// Fails a job that will never succeed.

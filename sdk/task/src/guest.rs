@@ -37,7 +37,7 @@ impl Guest for bindings::Component {
 /// The worker's side of [`crate::context`].
 pub(crate) mod context {
     use super::bindings::lovage::task::job_context as host;
-    use crate::Level;
+    use crate::{Level, StopReason};
 
     pub(crate) fn progress(fraction: Option<f64>, message: &str) {
         host::progress(fraction, message);
@@ -57,6 +57,71 @@ pub(crate) mod context {
     pub(crate) fn cancelled() -> bool {
         host::cancelled()
     }
+
+    pub(crate) fn stop_reason() -> Option<StopReason> {
+        host::stop_reason().map(|stop| match stop {
+            host::Stop::Cancelled(reason) => StopReason::Cancelled(reason),
+            host::Stop::SoftTimeout => StopReason::SoftTimeout,
+            host::Stop::Shutdown => StopReason::Shutdown,
+        })
+    }
+}
+
+/// The worker's side of [`crate::jobs`].
+pub(crate) mod jobs {
+    use super::bindings::lovage::task::jobs as host;
+    use super::millis_up;
+    use crate::jobs::{Lane, NewJob, SubmitError, Submitted};
+
+    pub(crate) fn submit(job: NewJob) -> Result<Submitted, SubmitError> {
+        let lane = job.lane.map(|lane| match lane {
+            Lane::High => host::Lane::High,
+            Lane::Normal => host::Lane::Normal,
+            Lane::Low => host::Lane::Low,
+        });
+        let job = host::NewJob {
+            task: job.task,
+            input: job.input,
+            content_type: job.content_type,
+            queue: job.queue,
+            lane,
+            key: job.key,
+            delay_ms: job.delay.map(millis_up),
+            retries: job.retries,
+            timeout_ms: job.timeout.map(millis_up),
+            tags: job.tags,
+            limit_key: job.limit_key,
+            version: job.version,
+        };
+        let submitted = host::submit(&job);
+        submitted.map(|host::Submitted { id, existing }| Submitted { id, existing }).map_err(|error| match error {
+            host::SubmitError::Invalid(text) => SubmitError::Invalid(text),
+            host::SubmitError::Limit(text) => SubmitError::Limit(text),
+            host::SubmitError::Denied(text) => SubmitError::Denied(text),
+            host::SubmitError::Unavailable(text) => SubmitError::Unavailable(text),
+        })
+    }
+}
+
+/// The worker's side of [`crate::checkpoint`].
+pub(crate) mod checkpoint {
+    use super::bindings::lovage::task::checkpoint as host;
+    use crate::checkpoint::CheckpointError;
+
+    pub(crate) fn save(key: &str, value: Vec<u8>) -> Result<(), CheckpointError> {
+        host::save(key, &value).map_err(error)
+    }
+
+    pub(crate) fn load(key: &str) -> Result<Option<Vec<u8>>, CheckpointError> {
+        host::load(key).map_err(error)
+    }
+
+    fn error(error: host::CheckpointError) -> CheckpointError {
+        match error {
+            host::CheckpointError::Limit(text) => CheckpointError::Limit(text),
+            host::CheckpointError::Unavailable(text) => CheckpointError::Unavailable(text),
+        }
+    }
 }
 
 fn description(task: &Task) -> wire::Description {
@@ -72,6 +137,7 @@ fn description(task: &Task) -> wire::Description {
         defaults: wire::Defaults {
             attempts_max: task.defaults.attempts_max,
             timeout_ms: task.defaults.timeout_ms,
+            soft_timeout_ms: task.defaults.soft_timeout_ms,
             fuel: task.defaults.fuel,
             memory_bytes: task.defaults.memory_bytes,
         },
@@ -119,6 +185,7 @@ impl From<TaskError> for wire::Error {
         match error.kind() {
             ErrorKind::Retry => Self::Retry(failure),
             ErrorKind::RetryAfter(delay) => Self::RetryAfter((failure, millis_up(delay))),
+            ErrorKind::Snooze(delay) => Self::Snooze((failure, millis_up(delay))),
             ErrorKind::Permanent => Self::Permanent(failure),
             ErrorKind::BadInput => Self::BadInput(failure),
         }

@@ -37,6 +37,13 @@
 //! [`TaskError::retry`], so `?` means "try again later"; say [`TaskError::permanent`] or
 //! [`TaskError::bad_input`] where another attempt cannot help. A panic is a trap: the attempt fails and is
 //! tried again. A task that returns a plain value never fails by itself.
+//!
+//! [`TaskError::snooze`] puts a job off without costing an attempt.
+//!
+//! # Long work
+//! A task with `#[task(timeout = "30s", soft_timeout = "20s")]` sees [`cancelled`] turn true after 20 seconds; what it
+//! then returns stands. [`checkpoint`] keeps what is done from one attempt to the next, and [`jobs`] submits further
+//! jobs, once however often the attempt is repeated.
 
 // In the guest, the generated bindings lift and lower values through raw memory: see `guest`.
 #![cfg_attr(not(target_family = "wasm"), forbid(unsafe_code))]
@@ -46,6 +53,7 @@
 extern crate self as lovage_task;
 
 mod bytes;
+pub mod checkpoint;
 mod compile_fail;
 mod context;
 #[cfg(any(test, target_family = "wasm"))]
@@ -54,13 +62,14 @@ mod error;
 #[cfg(target_family = "wasm")]
 mod guest;
 mod job;
+pub mod jobs;
 mod payload;
 mod registered;
 #[cfg(feature = "tracing")]
 mod trace;
 
 pub use bytes::Bytes;
-pub use context::{Level, cancelled, log, progress};
+pub use context::{Level, StopReason, cancelled, log, progress, stop_reason};
 pub use error::{ErrorKind, TaskError};
 pub use job::Job;
 pub use lovage_task_macros::{payload, task};

@@ -21,6 +21,7 @@ pub struct Task {
 pub struct Defaults {
     pub attempts_max: Option<u32>,
     pub timeout_ms: Option<u64>,
+    pub soft_timeout_ms: Option<u64>,
     pub fuel: Option<u64>,
     pub memory_bytes: Option<u64>,
 }

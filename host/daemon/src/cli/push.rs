@@ -15,7 +15,7 @@ use crate::nats::topology::{self, TopologyConfig};
 use crate::registry::push::{PushError, PushOptions, Pushed, check, store};
 use crate::tenants::register;
 use clap::Args;
-use lovage_job::catalog::Shape;
+use lovage_job::catalog::{Grant, Shape};
 use lovage_job::limits::LimitsWish;
 use lovage_job::name::{AliasName, TaskName, VersionName};
 use lovage_job::retry::{ATTEMPTS_MAX, Backoff, RetryPolicy};
@@ -74,6 +74,9 @@ pub struct PushArgs {
     /// How an attempt must have ended to be tried again, such as failed,timed-out,out-of-fuel; or none.
     #[arg(long, value_name = "OUTCOMES")]
     retry_on: Option<RetryOn>,
+    /// Let the component do something beyond its sandbox: `submit` lets its jobs submit jobs of the same tenant.
+    #[arg(long = "allow", value_name = "WHAT", value_parser = grant)]
+    grants: Vec<Grant>,
     #[command(flatten)]
     limits: LimitArgs,
     /// The largest component that is accepted.
@@ -97,6 +100,9 @@ pub struct LimitArgs {
     /// Wall time.
     #[arg(long = "run-timeout", value_name = "SPAN", value_parser = parse_span)]
     run_timeout: Option<Duration>,
+    /// Wall time after which an attempt is asked to stop; what it then gives stands. Below the wall time.
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+    soft_timeout: Option<Duration>,
     /// The result.
     #[arg(long, value_name = "SIZE")]
     max_output: Option<ByteSize>,
@@ -112,6 +118,7 @@ impl LimitArgs {
             fuel: self.fuel,
             memory: self.memory,
             timeout: self.run_timeout,
+            soft_timeout: self.soft_timeout,
             output: self.max_output,
             log: self.max_log,
             ..LimitsWish::default()
@@ -122,6 +129,11 @@ impl LimitArgs {
 pub(super) fn shape(text: &str) -> Result<Shape, String> {
     let known = || Shape::ALL.map(Shape::as_str).join(", ");
     Shape::parse(text).ok_or_else(|| format!("shapes are {}", known()))
+}
+
+fn grant(text: &str) -> Result<Grant, String> {
+    let known = || Grant::ALL.map(Grant::as_str).join(", ");
+    Grant::parse(text).ok_or_else(|| format!("what can be allowed is: {}", known()))
 }
 
 pub(super) fn variable(text: &str) -> Result<(String, String), String> {
@@ -170,6 +182,7 @@ fn push_options(args: &PushArgs, manifest: &Manifest) -> PushOptions {
         shape: args.shape.or(manifest.shape),
         alias: alias_of(args, manifest),
         limits: limits_of(args.limits.wish(), &manifest.limits),
+        grants: args.grants.clone(),
         retry,
         retry_on: args.retry_on.or(manifest.retry_on),
         args: if args.args.is_empty() { manifest.args.clone() } else { args.args.clone() },

@@ -16,7 +16,9 @@ use lovage_job::limits::Limits;
 use lovage_job::outcome::{JobError, Outcome};
 use lovage_job::schema::InputCheck;
 use lovage_job::unit::{ByteSize, format_span};
-use lovage_sandbox::{AttemptControl, AttemptReport, AttemptRequest, InspectOptions, JobInfo, Sandbox};
+use lovage_sandbox::{
+    AttemptControl, AttemptReport, AttemptRequest, InspectOptions, JobInfo, Recorded, Sandbox, Services,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +74,10 @@ pub(super) async fn main(args: RunArgs, output: Output) -> Result<Exit, Failure>
 
 /// Attempts run on a runtime of one thread, as on a worker.
 async fn on_local(task: lovage_sandbox::Task, request: AttemptRequest) -> AttemptReport {
-    tokio::task::LocalSet::new().run_until(async move { task.run(request, AttemptControl::default()).await }).await
+    // what it submits and keeps goes nowhere: there is no broker
+    let services = request.job.id.parse().ok().map(|id| Arc::new(Recorded::new(id)) as Arc<dyn Services>);
+    let control = AttemptControl { services, ..AttemptControl::default() };
+    tokio::task::LocalSet::new().run_until(async move { task.run(request, control).await }).await
 }
 
 /// The task and its input. `run FILE INPUT` is enough where the component has one task.

@@ -89,6 +89,9 @@ pub struct JobArgs {
     /// What limits per key count by, such as a customer.
     #[arg(long, value_name = "KEY")]
     limit_key: Option<String>,
+    /// When an attempt is asked to stop, before it is stopped; what it then gives stands.
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+    soft_timeout: Option<Duration>,
     /// The version to run: a version, an alias or sha256:… [default: stable].
     #[arg(long = "version", value_name = "V")]
     version: Option<VersionRef>,
@@ -165,6 +168,7 @@ impl JobArgs {
         job.retry_on = self.retry_on;
         job.timeout = self.run_timeout;
         job.limit_key = self.limit_key.clone();
+        job.soft_timeout = self.soft_timeout;
         job.expires = self.expires;
         job.due = self.delay.map(When::In).or(self.at.map(When::At));
         job.on_success = self.on_success.clone();

@@ -8,6 +8,7 @@ mod confirm;
 pub mod control;
 pub mod crashes;
 mod desk;
+pub mod errands;
 mod follow;
 mod heed;
 mod limit_store;

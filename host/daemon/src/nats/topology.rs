@@ -24,6 +24,10 @@ const CONSUMERS_MAX: i32 = 48;
 /// How long dead letters are kept.
 const DEAD_KEPT: Duration = Duration::from_secs(30 * 86_400);
 
+/// How long a checkpoint is kept: as long as a dead letter may be replayed, after the longest that one attempt puts the
+/// next one off.
+const CHECKPOINTS_KEPT: Duration = Duration::from_secs(60 * 86_400);
+
 /// What a tenant's streams are made with.
 #[derive(Debug, Clone, Copy)]
 pub struct TopologyConfig {
@@ -79,7 +83,20 @@ pub async fn ensure_shared(js: &Context, config: TopologyConfig) -> Result<(), T
         };
         bucket_of(js, config).await?;
     }
+    bucket_of(js, checkpoints(config)).await?;
     Ok(())
+}
+
+fn checkpoints(config: TopologyConfig) -> kv::Config {
+    kv::Config {
+        bucket: asset::CHECKPOINTS.to_owned(),
+        description: "what jobs keep from one attempt to the next".to_owned(),
+        history: 1,
+        max_age: CHECKPOINTS_KEPT,
+        num_replicas: config.replicas,
+        limit_markers: Some(Duration::from_secs(60)),
+        ..kv::Config::default()
+    }
 }
 
 async fn bucket_of(js: &Context, config: kv::Config) -> Result<kv::Store, TopologyError> {

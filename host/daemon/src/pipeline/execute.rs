@@ -3,6 +3,7 @@
 use super::admit::release;
 use super::resolve::Ready;
 use super::running::StopReason;
+use super::services::GuestServices;
 use super::telling::Telling;
 use super::{Shared, Step};
 use crate::clock::now;
@@ -12,7 +13,7 @@ use lovage_job::event::{Event, Happening, Past};
 use lovage_job::job::Job;
 use lovage_job::limits::Limits;
 use lovage_job::unit::UnixMs;
-use lovage_sandbox::{AttemptControl, AttemptReport, AttemptRequest, CancelSignal, JobInfo};
+use lovage_sandbox::{AttemptControl, AttemptReport, AttemptRequest, CancelSignal, JobInfo, Services};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(super) struct Executed {
     pub(super) message: Delivery,
     pub(super) report: AttemptReport,
     pub(super) stopped: Option<StopReason>,
+    /// Where the task may ask for any.
+    pub(super) services: Option<Arc<GuestServices>>,
     pub(super) started: UnixMs,
 }
 
@@ -55,27 +58,41 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
         args: task.args.clone(),
         env: task.env.clone(),
     };
-    let control = AttemptControl { cancel: Some(signal), events: Some(telling.sink()) };
+    let services =
+        task.asks.then(|| Arc::new(GuestServices::new(&shared.errands, &message, &job, &task.grants, shared.fanout)));
+    let control = AttemptControl {
+        cancel: Some(signal),
+        events: Some(telling.sink()),
+        services: services.clone().map(|services| services as Arc<dyn Services>),
+        simulation: None,
+    };
     let sandboxed = task.sandboxed.clone();
     let report = tokio::select! {
         biased;
         report = sandboxed.run(request, control) => report,
         never = telling.follow(shared) => match never {},
     };
+    if let Some(services) = &services {
+        services.close().await;
+    }
     drop(holds);
     if let Err(error) = telling.end(shared, report.log_truncated).await {
         // what ran without leaving its log behind is run again, like what cannot leave its output behind
         tracing::warn!(job.id = %job.id, error = %error, "log not stored, job released");
         return Step::End(release(message));
     }
-    Step::Next(Executed { stopped: place.stopped(), job, task, message, report, started })
+    Step::Next(Executed { stopped: place.stopped(), job, task, message, report, started, services })
 }
 
-/// The task's limits with the job's own timeout, under the operator's ceiling.
+/// The task's limits with the job's own timeouts, under the operator's ceiling.
 fn limits_of<B, T>(shared: &Shared<B, T>, job: &Job, task: &ReadyTask) -> Arc<Limits> {
-    match job.wishes.timeout {
-        None => task.limits.clone(),
-        Some(timeout) => Arc::new(Limits { timeout, ..task.limits.as_ref().clone() }.capped(&shared.ceiling)),
+    match (job.wishes.timeout, job.wishes.soft_timeout) {
+        (None, None) => task.limits.clone(),
+        (timeout, soft_timeout) => {
+            let limits = task.limits.as_ref().clone();
+            let (timeout, soft_timeout) = (timeout.unwrap_or(limits.timeout), soft_timeout.or(limits.soft_timeout));
+            Arc::new(Limits { timeout, soft_timeout, ..limits }.capped(&shared.ceiling))
+        }
     }
 }
 

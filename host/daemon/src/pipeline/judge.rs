@@ -36,8 +36,20 @@ pub(super) async fn judge<B: Broker, T>(shared: &Shared<B, T>, executed: Execute
     match verdict {
         Verdict::RetryAfter(delay) => retry(shared, executed, delay),
         Verdict::Snooze(delay) => snooze(shared, executed, delay),
-        Verdict::Finish => finish(shared, executed, keep, false).await,
+        Verdict::Finish => {
+            forget(&executed).await;
+            finish(shared, executed, keep, false).await
+        }
         Verdict::Bury => finish(shared, executed, keep, true).await,
+    }
+}
+
+/// A job that is done needs nothing of what it kept; one that is buried may be replayed.
+async fn forget(executed: &Executed) {
+    let Some(services) = &executed.services else { return };
+    let earlier = executed.job.attempt > 1 || executed.job.round > 0 || executed.message.delivered > 1;
+    if earlier || services.was_used().await {
+        services.forget().await;
     }
 }
 

@@ -14,6 +14,7 @@ mod guests;
 mod judge;
 mod resolve;
 mod running;
+mod services;
 mod telling;
 mod webhook;
 
@@ -42,6 +43,10 @@ pub struct Shared<B, T> {
     pub heard: tokio::sync::mpsc::Sender<Heard>,
     /// Who delivers webhooks.
     pub courier: Arc<dyn Courier>,
+    /// What the broker does for guests that run.
+    pub errands: Arc<dyn crate::errands::Errands>,
+    /// The most children of one job.
+    pub fanout: u32,
     /// How long results are kept where the task does not say.
     pub result_keep: Duration,
 }

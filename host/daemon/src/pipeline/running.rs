@@ -83,6 +83,11 @@ impl Running {
         self.lock().values().any(|entry| entry.tenant == *tenant && entry.id == *id)
     }
 
+    /// Tells every attempt that the worker stops; those that can will end early.
+    pub fn tell_shutdown(&self) {
+        self.lock().values().for_each(|entry| entry.signal.tell_shutdown());
+    }
+
     /// How many attempts run.
     pub fn count(&self) -> usize {
         self.lock().len()

@@ -5,9 +5,9 @@ use crate::clock::now;
 use crate::nats::store::{Catalog, Components};
 use crate::ports::BrokerError;
 use lovage_job::catalog::{
-    AliasError, AliasTargets, CatalogError, Export, Shape, TaskRecord, VersionEntry, VersionRecord,
+    AliasError, AliasTargets, CatalogError, Export, Grant, Shape, TaskRecord, VersionEntry, VersionRecord,
 };
-use lovage_job::limits::{Limits, LimitsWish};
+use lovage_job::limits::{Limits, LimitsWish, soft_below};
 use lovage_job::name::{AliasName, Digest, TaskName, TenantName, VersionName};
 use lovage_job::retry::RetryPolicy;
 use lovage_job::retry_on::RetryOn;
@@ -33,6 +33,8 @@ pub struct PushOptions {
     pub alias: Option<AliasName>,
     /// Limits over those that the author asks for.
     pub limits: LimitsWish,
+    /// What the component may do beyond its sandbox.
+    pub grants: Vec<Grant>,
     /// Retries in place of the default.
     pub retry: Option<RetryPolicy>,
     /// Which outcomes are tried again; the usual ones where nothing is said.
@@ -105,6 +107,23 @@ pub enum PushError {
         task: TaskName,
         /// Its shape.
         shape: Shape,
+    },
+    /// It needs a grant.
+    #[error(
+        "the component imports {}, which lets it submit jobs of its own: if it may, push it with --allow {grant}",
+        .grant.interface()
+    )]
+    NotGranted {
+        /// Which.
+        grant: Grant,
+    },
+    /// A soft timeout without effect.
+    #[error("task {task}: {reason}")]
+    SoftTimeout {
+        /// The task.
+        task: TaskName,
+        /// What is wrong.
+        reason: String,
     },
     /// The schema of the input cannot be used.
     #[error("task {task}: {reason}")]
@@ -200,6 +219,8 @@ pub async fn store(
     options: &PushOptions,
 ) -> Result<Vec<Pushed>, PushError> {
     let chosen = choose(&checked.exports, options)?;
+    check_grants(checked, options)?;
+    check_timeouts(&chosen, options)?;
     // a refusal must come before anything is written, and one task's refusal before another task is
     for export in &chosen {
         let known = catalog.task(tenant, &export.name).await?;
@@ -213,6 +234,27 @@ pub async fn store(
         pushed.push(store_one(catalog, tenant, checked, export, options).await?);
     }
     Ok(pushed)
+}
+
+/// Refuses a component that imports what it is not granted.
+fn check_grants(checked: &Checked, options: &PushOptions) -> Result<(), PushError> {
+    match Grant::missing(&checked.inspection.imports, &options.grants) {
+        Some(grant) => Err(PushError::NotGranted { grant }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a soft timeout that the timeout beside it would never let pass. One that only the operator's timeout does not
+/// let pass has no effect.
+fn check_timeouts(chosen: &[Export], options: &PushOptions) -> Result<(), PushError> {
+    for export in chosen {
+        let wish = export.limits.overlaid(&options.limits);
+        if let (Some(soft), Some(hard)) = (wish.soft_timeout, wish.timeout) {
+            let told = |reason| PushError::SoftTimeout { task: export.name.clone(), reason };
+            soft_below(soft, hard).map_err(told)?;
+        }
+    }
+    Ok(())
 }
 
 /// How many numbers are tried for a version without a name, when others push at the same time.
@@ -286,6 +328,7 @@ fn record_of(entry: VersionEntry, checked: &Checked, export: &Export, options: &
         retry,
         args: options.args.clone(),
         env: options.env.clone(),
+        grants: options.grants.clone(),
         imports: checked.inspection.imports.clone(),
         result_ttl_seconds: options.result_ttl_seconds,
     }

@@ -1,6 +1,6 @@
 //! A version that is ready to run: compiled, linked, its input check and limits prepared.
 
-use lovage_job::catalog::VersionRecord;
+use lovage_job::catalog::{Grant, VersionRecord};
 use lovage_job::limits::Limits;
 use lovage_job::name::{Digest, VersionName};
 use lovage_job::retry::RetryPolicy;
@@ -30,6 +30,10 @@ pub struct ReadyTask {
     pub env: Arc<[(String, String)]>,
     /// How long its results are kept, where it says so.
     pub result_keep: Option<Duration>,
+    /// What the component may do beyond its sandbox.
+    pub grants: Arc<[Grant]>,
+    /// Whether the component imports anything that its worker does for it.
+    pub asks: bool,
 }
 
 /// What the operator allows.
@@ -56,6 +60,11 @@ impl ReadyTask {
             input: InputCheck::new(&record.export.input)?,
             args: record.args.clone().into(),
             env: record.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            grants: record.grants.clone().into(),
+            asks: record
+                .imports
+                .iter()
+                .any(|name| ["lovage:task/jobs", "lovage:task/checkpoint"].iter().any(|asked| name.starts_with(asked))),
             result_keep: record.result_ttl_seconds.map(|s| Duration::from_secs(s).min(RESULT_KEEP_MAX)),
         })
     }

@@ -6,6 +6,7 @@ use crate::decode::{TAG_LENGTH_MAX, TAGS_MAX};
 use crate::header::{self, Headers};
 use crate::name::{QueueName, TaskName};
 use crate::retry::{ATTEMPTS_MAX, Backoff};
+use crate::retry_on::RetryOn;
 use crate::subject::Lane;
 use crate::trail::ascii_json;
 use crate::unit::span_option;
@@ -61,6 +62,12 @@ pub struct JobSpec {
     /// The back-off between attempts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
+    /// How an attempt must have ended to be tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_on: Option<RetryOn>,
+    /// When an attempt is asked to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "span_option")]
+    pub soft_timeout: Option<Duration>,
     /// The longest wall time of an attempt.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "span_option")]
     pub timeout: Option<Duration>,
@@ -94,6 +101,8 @@ impl JobSpec {
             version: None,
             retries: None,
             backoff: None,
+            retry_on: None,
+            soft_timeout: None,
             timeout: None,
             tags: Vec::new(),
             headers: BTreeMap::new(),
@@ -115,6 +124,8 @@ impl JobSpec {
         put(header::VERSION, self.version.as_ref().map(ToString::to_string));
         put(header::RETRIES, self.retries.map(|retries| retries.to_string()));
         put(header::BACKOFF, self.backoff.as_ref().map(ToString::to_string));
+        put(header::RETRY_ON, self.retry_on.map(|outcomes| outcomes.to_string()));
+        put(header::SOFT_TIMEOUT, self.soft_timeout.map(crate::unit::format_span));
         put(header::TIMEOUT, self.timeout.map(crate::unit::format_span));
         put(header::ON_SUCCESS, self.on_success.as_ref().map(ToString::to_string));
         put(header::ON_FAILURE, self.on_failure.as_ref().map(ToString::to_string));
@@ -142,7 +153,12 @@ impl JobSpec {
         if self.retries.is_some_and(|retries| retries >= ATTEMPTS_MAX) {
             return bad(format!("retries are more than {}", ATTEMPTS_MAX - 1));
         }
-        if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
+        if let (Some(soft), Some(hard)) = (self.soft_timeout, self.timeout)
+            && soft >= hard
+        {
+            return bad("its soft timeout is not below its timeout".to_owned());
+        }
+        if [self.timeout, self.soft_timeout].into_iter().flatten().any(|timeout| timeout.is_zero()) {
             return bad("a timeout of 0 would stop the job before it starts".to_owned());
         }
         if self.tags.len() > TAGS_MAX || self.headers.len() > OWN_HEADERS_MAX {

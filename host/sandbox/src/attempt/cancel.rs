@@ -14,6 +14,7 @@ struct Switch {
     reason: OnceLock<String>,
     told: AtomicBool,
     stopped: AtomicBool,
+    shutdown: AtomicBool,
     wake: Notify,
 }
 
@@ -35,6 +36,17 @@ impl CancelSignal {
         self.ask(reason);
         self.0.stopped.store(true, Ordering::Release);
         self.0.wake.notify_waiters();
+    }
+
+    /// Tells the guest that the worker is shutting down and will stop it later: its `stop-reason` says so from now on.
+    /// What it gives back stands.
+    pub fn tell_shutdown(&self) {
+        self.0.shutdown.store(true, Ordering::Relaxed);
+    }
+
+    /// True once the worker is shutting down.
+    pub(crate) fn is_shutdown(&self) -> bool {
+        self.0.shutdown.load(Ordering::Relaxed)
     }
 
     /// Why the guest is asked to stop, once it is.

@@ -1,9 +1,12 @@
 //! What the host keeps for one attempt: the data of its store.
 
+use crate::attempt::asked::Asked;
 use crate::attempt::cancel::CancelSignal;
 use crate::attempt::journal::Journal;
 use crate::attempt::memory::MemoryLimiter;
+use crate::attempt::services::Services;
 use crate::shape::egress::NoEgress;
+use std::sync::Arc;
 use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -18,7 +21,11 @@ pub(crate) struct Cell {
     pub(crate) memory: MemoryLimiter,
     pub(crate) journal: Journal,
     pub(crate) deadline: Instant,
+    /// When the guest is asked to stop, where that is before the deadline.
+    pub(crate) soft_deadline: Option<Instant>,
     pub(crate) cancel: Option<CancelSignal>,
+    pub(crate) services: Option<Arc<dyn Services>>,
+    pub(crate) asked: Asked,
 }
 
 impl WasiView for Cell {
@@ -30,5 +37,26 @@ impl WasiView for Cell {
 impl WasiHttpView for Cell {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { hooks: &mut self.egress, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// Why the guest should stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asking {
+    Cancelled(String),
+    SoftTimeout,
+    Shutdown,
+}
+
+impl Cell {
+    /// Why the guest should stop, where it should. A cancel goes before a soft timeout: it decides how the job ends.
+    pub(crate) fn asks_to_stop(&self) -> Option<Asking> {
+        if let Some(signal) = self.cancel.as_ref().filter(|signal| signal.answer()) {
+            return Some(Asking::Cancelled(signal.reason().unwrap_or_default().to_owned()));
+        }
+        if self.soft_deadline.is_some_and(|soft| Instant::now() >= soft) {
+            return Some(Asking::SoftTimeout);
+        }
+        self.cancel.as_ref().filter(|signal| signal.is_shutdown()).map(|_| Asking::Shutdown)
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::attempt::cancel::CancelSignal;
 use crate::attempt::event::EventSink;
+use crate::attempt::services::Services;
+use crate::attempt::simulation::Simulation;
 use bytes::Bytes;
 use lovage_job::limits::Limits;
 use lovage_job::outcome::{Meter, Outcome};
@@ -53,6 +55,10 @@ pub struct AttemptControl {
     pub cancel: Option<CancelSignal>,
     /// Hears progress and log lines as they happen.
     pub events: Option<EventSink>,
+    /// What the worker does for the guest beyond its sandbox.
+    pub services: Option<Arc<dyn Services>>,
+    /// A clock and randomness in place of the machine's.
+    pub simulation: Option<Simulation>,
 }
 
 /// How an attempt ended and what it used.

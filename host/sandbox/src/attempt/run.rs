@@ -2,6 +2,7 @@
 //!
 //! Everything of the attempt lives in this call and is gone when it returns. Nothing here retries.
 
+use crate::attempt::asked::Asked;
 use crate::attempt::cancel::CancelSignal;
 use crate::attempt::cell::Cell;
 use crate::attempt::ending::{Fault, Stop, cancelled, outcome_of, stopped_for, timed_out};
@@ -62,6 +63,9 @@ pub(crate) async fn run(
     let started = std::time::Instant::now();
     let limits = request.limits.clone();
     let journal = Journal::new(limits.log.as_usize(), control.events.clone());
+    if control.simulation.is_some() {
+        journal.tell_all_progress();
+    }
     let result = callee.wants_result_pipe().then(|| ResultPipe::new(limits.output.as_usize()));
     let cell = cell(room, &request, &control, &journal, result.as_ref());
     let guest = TaskCall { callee, call: Call { request, result } };
@@ -184,7 +188,8 @@ fn cell(
     result: Option<&ResultPipe>,
 ) -> Cell {
     let limits = &request.limits;
-    let deadline = Instant::now() + limits.timeout.min(TIMEOUT_MAX);
+    let started = Instant::now();
+    let deadline = started + limits.timeout.min(TIMEOUT_MAX);
     let mut wasi = WasiCtx::builder();
     wasi.max_random_size(limits.random.0).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     wasi.stderr(LogPipe(journal.clone()));
@@ -199,6 +204,9 @@ fn cell(
     }
     if !request.env.is_empty() {
         wasi.envs(&request.env);
+    }
+    if let Some(simulation) = control.simulation {
+        simulation.put(&mut wasi);
     }
     let mut table = ResourceTable::new();
     table.set_max_capacity(usize::try_from(limits.resources).unwrap_or(usize::MAX));
@@ -218,7 +226,13 @@ fn cell(
         memory,
         journal: journal.clone(),
         deadline,
+        soft_deadline: limits
+            .soft_timeout
+            .filter(|soft| *soft < limits.timeout)
+            .map(|soft| started + soft.min(TIMEOUT_MAX)),
         cancel: control.cancel.clone(),
+        services: control.services.clone(),
+        asked: Asked::default(),
     }
 }
 

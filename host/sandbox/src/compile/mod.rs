@@ -4,5 +4,6 @@ pub(crate) mod child;
 pub(crate) mod compiler;
 pub(crate) mod error;
 pub(crate) mod failures;
+pub(crate) mod here;
 pub(crate) mod limits;
 pub(crate) mod process;

@@ -37,7 +37,8 @@ pub(crate) const WASI_INTERFACES: [&str; 30] = [
     "wasi:clocks/timezone",
 ];
 const WASI_TRACK: &str = "0.2";
-const TASK_INTERFACES: [&str; 2] = ["lovage:task/job-context", "lovage:task/types"];
+const TASK_INTERFACES: [&str; 4] =
+    ["lovage:task/checkpoint", "lovage:task/job-context", "lovage:task/jobs", "lovage:task/types"];
 const TASK_TRACK: &str = "0.1";
 
 /// Refuses an import that no task gets.

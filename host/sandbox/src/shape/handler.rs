@@ -38,6 +38,9 @@ pub(crate) async fn call(
         Err(TaskError::Retry(failure)) => failed(failure, RetryHint::Retry),
         Err(TaskError::RetryAfter((failure, ms))) => failed(failure, RetryHint::After(Duration::from_millis(ms))),
         Err(TaskError::Permanent(failure)) => failed(failure, RetryHint::Never),
+        Err(TaskError::Snooze((failure, ms))) => {
+            Outcome::Snoozed { delay: Duration::from_millis(ms), message: text::message(&failure.message) }
+        }
         Err(TaskError::BadInput(failure)) => Outcome::BadInput { message: text::message(&failure.message) },
     })
 }

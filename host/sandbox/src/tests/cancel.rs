@@ -34,7 +34,7 @@ fn long() -> Limits {
 /// How long a guest goes on after it was stopped.
 async fn lateness(task: &crate::Task) -> Duration {
     let signal = CancelSignal::new();
-    let control = AttemptControl { cancel: Some(signal.clone()), events: None };
+    let control = AttemptControl { cancel: Some(signal.clone()), ..AttemptControl::default() };
     let stop = async {
         // Polled when the guest is asleep or yields at a tick: it runs by now.
         tokio::task::yield_now().await;
@@ -74,7 +74,7 @@ async fn a_guest_that_is_not_wanted_does_not_start() {
     let task = bench.function(&component("", "unreachable"), "f");
     let signal = CancelSignal::new();
     signal.stop("not wanted");
-    let control = AttemptControl { cancel: Some(signal), events: None };
+    let control = AttemptControl { cancel: Some(signal), ..AttemptControl::default() };
     let report = task.run(request("", long()), control).await;
     assert_eq!(report.outcome, Outcome::Cancelled { reason: "not wanted".to_owned() });
     assert_eq!(report.meter.fuel_used, 0);

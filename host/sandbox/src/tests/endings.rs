@@ -127,7 +127,7 @@ async fn a_panic_of_the_host_is_caught() {
     let bench = bench();
     let task = bench.load(&super::handler::guest(), &super::handler::entry()).unwrap();
     let events = Some(EventSink::new(|_: AttemptEvent| panic!("the sink is broken")));
-    let control = AttemptControl { events, cancel: None };
+    let control = AttemptControl { events, ..AttemptControl::default() };
     let report = task.run(request("log", Limits::default()), control).await;
     assert_eq!(report.outcome.kind(), OutcomeKind::HostFault, "{:?}", report.outcome);
     assert!(report.meter.fuel_used > 0 && report.meter.memory_peak_bytes > 0);

@@ -36,6 +36,8 @@ async fn every_answer_is_its_own_outcome() {
     assert_eq!(run(&task, "task").await.outcome, body("test-task"));
     assert_eq!(run(&task, "retry").await.outcome, failed(RetryHint::Retry));
     assert_eq!(run(&task, "after").await.outcome, failed(RetryHint::After(Duration::from_millis(1500))));
+    let snoozed = Outcome::Snoozed { delay: Duration::from_millis(1500), message: "failed".to_owned() };
+    assert_eq!(run(&task, "snooze").await.outcome, snoozed);
     assert_eq!(run(&task, "permanent").await.outcome, failed(RetryHint::Never));
     assert_eq!(run(&task, "bad").await.outcome, Outcome::BadInput { message: "failed".to_owned() });
 }
@@ -52,7 +54,7 @@ async fn logs_and_progress_are_heard_and_kept() {
     let bench = bench();
     let task = bench.load(&guest(), &entry()).unwrap();
     let (sink, mut events) = EventSink::channel(8);
-    let control = AttemptControl { events: Some(sink), cancel: None };
+    let control = AttemptControl { events: Some(sink), ..AttemptControl::default() };
     let report = task.run(request("log", Limits::default()), control).await;
     assert_eq!(report.outcome.kind(), OutcomeKind::Completed);
     assert_eq!((report.log.as_slice(), report.log_truncated), (b"info hello\n".as_slice(), false));
@@ -80,7 +82,7 @@ async fn a_polite_guest_sees_that_it_is_cancelled() {
     let task = bench.load(&guest(), &entry()).unwrap();
     let cancel = CancelSignal::new();
     cancel.ask("not wanted");
-    let control = AttemptControl { cancel: Some(cancel), events: None };
+    let control = AttemptControl { cancel: Some(cancel), ..AttemptControl::default() };
     let report = task.run(request("wait", Limits::default()), control).await;
     assert_eq!(
         report.outcome,
@@ -95,7 +97,7 @@ async fn a_guest_that_never_asks_completes_though_it_was_cancelled() {
     let task = bench.load(&guest(), &entry()).unwrap();
     let cancel = CancelSignal::new();
     cancel.ask("not wanted");
-    let control = AttemptControl { cancel: Some(cancel), events: None };
+    let control = AttemptControl { cancel: Some(cancel), ..AttemptControl::default() };
     let report = task.run(request("z", Limits { output: ByteSize::mib(4), ..Limits::default() }), control).await;
     assert_eq!(report.outcome.kind(), OutcomeKind::Completed);
 }

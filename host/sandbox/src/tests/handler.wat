@@ -3,6 +3,9 @@
   (import "lovage:task/job-context@0.1.0" "log" (func $log (param i32 i32 i32)))
   (import "lovage:task/job-context@0.1.0" "progress" (func $progress (param i32 f64 i32 i32)))
   (import "lovage:task/job-context@0.1.0" "cancelled" (func $cancelled (result i32)))
+  (import "lovage:task/jobs@0.1.0" "submit" (func $submit (param i32 i32)))
+  (import "lovage:task/checkpoint@0.1.0" "save" (func $save (param i32 i32 i32 i32 i32)))
+  (import "lovage:task/checkpoint@0.1.0" "load" (func $load (param i32 i32 i32)))
   (memory (export "memory") 1)
   (data (i32.const 512) "text/plain")
   (data (i32.const 528) "failed")
@@ -56,6 +59,20 @@
     (if (i32.eq (local.get $do) (i32.const 97)) (then (return (call $fail (i32.const 1)))))  ;; a: retry-after
     (if (i32.eq (local.get $do) (i32.const 112)) (then (return (call $fail (i32.const 2))))) ;; p: permanent
     (if (i32.eq (local.get $do) (i32.const 98)) (then (return (call $fail (i32.const 3)))))  ;; b: bad-input
+    (if (i32.eq (local.get $do) (i32.const 115)) (then (return (call $fail (i32.const 4))))) ;; s: snooze
+    (if (i32.eq (local.get $do) (i32.const 99)) ;; c: submit a child, and give the error's case as a letter
+      (then
+        (call $submit (i32.const 2048) (i32.const 3072))
+        (i32.store8 (i32.const 640) (i32.add (i32.const 65)
+          (i32.mul (i32.load8_u (i32.const 3072)) (i32.add (i32.const 8) (i32.load8_u (i32.const 3076))))))
+        (return (call $give (i32.const 640) (i32.const 1) (i32.const 512) (i32.const 10)))))
+    (if (i32.eq (local.get $do) (i32.const 107)) ;; k: keep the input under its own first 9 bytes, then give what is kept
+      (then
+        (call $save (local.get $input) (i32.const 9) (local.get $input) (local.get $size) (i32.const 3072))
+        (call $load (local.get $input) (i32.const 9) (i32.const 3072))
+        (if (i32.load8_u (i32.const 3072)) (then (return (call $fail (i32.const 2)))))
+        (if (i32.eqz (i32.load8_u (i32.const 3076))) (then (return (call $fail (i32.const 0)))))
+        (return (call $give (i32.load (i32.const 3080)) (i32.load (i32.const 3084)) (i32.const 512) (i32.const 10)))))
     (if (i32.eq (local.get $do) (i32.const 108)) ;; l: log and progress
       (then
         (call $log (i32.const 2) (i32.const 560) (i32.const 5))

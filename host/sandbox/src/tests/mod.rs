@@ -9,4 +9,5 @@ mod handler;
 mod inspect;
 mod limits;
 mod load;
+mod services;
 mod support;

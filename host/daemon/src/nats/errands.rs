@@ -1,0 +1,164 @@
+//! Errands of guests on the broker: children by the client that everybody uses, checkpoints in a bucket of their own.
+//!
+//! The bucket's keys are `<tenant>.<job>.<name>`. What a job that ended without completing has kept stays for a replay
+//! of its dead letter and goes away by age.
+
+use super::store::Results;
+use crate::errands::{ChildFault, Errands, LEDGER};
+use crate::ports::BrokerError;
+use async_nats::jetstream::{Context, kv};
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use lovage_client::{Client, JobState, NewJob, SubmitError};
+use lovage_job::ledger::Ledger;
+use lovage_job::name::{JobId, TenantName};
+use lovage_job::subject::asset;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How often a job's result is looked for before what it kept is left to its age.
+const RESULT_TRIES: u32 = 10;
+/// The pause before each look.
+const RESULT_PAUSE: Duration = Duration::from_secs(2);
+/// Jobs whose values wait to be forgotten; more are left to their age.
+const FORGETTING_MAX: usize = 256;
+/// How long the mark of a forgotten value stays.
+const MARK_KEPT: Duration = Duration::from_secs(60);
+
+/// Runs errands on the broker.
+#[derive(Debug)]
+pub struct NatsErrands {
+    nats: async_nats::Client,
+    clients: Mutex<HashMap<TenantName, Client>>,
+    bucket: kv::Store,
+    results: Results,
+    forgetting: Arc<Semaphore>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl NatsErrands {
+    /// Opens the bucket of checkpoints, which must be there.
+    pub async fn open(nats: async_nats::Client, js: &Context) -> Result<Self, BrokerError> {
+        let bucket = js.get_key_value(asset::CHECKPOINTS).await;
+        Ok(Self {
+            bucket: bucket.map_err(|error| BrokerError(format!("checkpoints: {error}")))?,
+            results: Results::new(nats.clone()),
+            nats,
+            clients: Mutex::default(),
+            forgetting: Arc::new(Semaphore::new(FORGETTING_MAX)),
+            runtime: tokio::runtime::Handle::current(),
+        })
+    }
+
+    /// The client of a tenant, which remembers what its tasks take.
+    fn client(&self, tenant: &TenantName) -> Client {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.entry(tenant.clone()).or_insert_with(|| Client::new(self.nats.clone(), tenant.clone())).clone()
+    }
+}
+
+impl Errands for NatsErrands {
+    fn submit<'a>(&'a self, tenant: &'a TenantName, job: NewJob) -> BoxFuture<'a, Result<bool, ChildFault>> {
+        let client = self.client(tenant);
+        async move { client.submit(job).await.map(|submitted| submitted.existing).map_err(fault) }.boxed()
+    }
+
+    fn is_known<'a>(&'a self, tenant: &'a TenantName, id: &'a JobId) -> BoxFuture<'a, Result<bool, BrokerError>> {
+        let client = self.client(tenant);
+        async move {
+            let state = client.find(id).await.map_err(|error| BrokerError(error.to_string()))?;
+            Ok(!matches!(state, JobState::Unknown))
+        }
+        .boxed()
+    }
+
+    fn keep<'a>(
+        &'a self,
+        tenant: &'a TenantName,
+        id: &'a JobId,
+        name: &'a str,
+        value: Bytes,
+    ) -> BoxFuture<'a, Result<(), BrokerError>> {
+        async move {
+            // returns with the stream's acknowledgement
+            let kept = self.bucket.put(key(tenant, id, name), value).await;
+            kept.map(|_| ()).map_err(|error| BrokerError(format!("checkpoint: {error}")))
+        }
+        .boxed()
+    }
+
+    fn kept<'a>(
+        &'a self,
+        tenant: &'a TenantName,
+        id: &'a JobId,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Bytes>, BrokerError>> {
+        async move {
+            let found = self.bucket.get(key(tenant, id, name)).await;
+            found.map_err(|error| BrokerError(format!("checkpoint: {error}")))
+        }
+        .boxed()
+    }
+
+    fn forget(&self, tenant: &TenantName, id: &JobId) {
+        let Ok(place) = self.forgetting.clone().try_acquire_owned() else { return };
+        let (bucket, results, tenant, id) = (self.bucket.clone(), self.results.clone(), tenant.clone(), id.clone());
+        // ends by itself after its tries; what a worker that stops does not get to goes away by age
+        self.runtime.spawn(async move {
+            if has_ended(&results, &tenant, &id).await
+                && let Err(error) = clear(&bucket, &tenant, &id).await
+            {
+                tracing::debug!(job.id = %id, error = %error, "checkpoints are left to their age");
+            }
+            drop(place);
+        });
+    }
+}
+
+fn key(tenant: &TenantName, id: &JobId, name: &str) -> String {
+    format!("{tenant}.{id}.{name}")
+}
+
+/// Waits for the result: a job that ran again because its result was not written would miss what it had kept.
+async fn has_ended(results: &Results, tenant: &TenantName, id: &JobId) -> bool {
+    for _ in 0..RESULT_TRIES {
+        tokio::time::sleep(RESULT_PAUSE).await;
+        if matches!(results.get(tenant, id).await, Ok(Some(_))) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Removes a job's values, and last its ledger, which names them: what is left of a removal that stops in between can
+/// still be found, and goes away by age.
+async fn clear(bucket: &kv::Store, tenant: &TenantName, id: &JobId) -> Result<(), BrokerError> {
+    let failed = |error: &dyn std::fmt::Display| BrokerError(format!("checkpoints: {error}"));
+    let Some(value) = bucket.get(key(tenant, id, LEDGER)).await.map_err(|error| failed(&error))? else { return Ok(()) };
+    let ledger: Ledger = serde_json::from_slice(&value).map_err(|error| failed(&error))?;
+    for name in ledger.names().chain([LEDGER]) {
+        let purged = bucket.purge_with_ttl(key(tenant, id, name), MARK_KEPT).await;
+        purged.map_err(|error| failed(&error))?;
+    }
+    Ok(())
+}
+
+fn fault(error: SubmitError) -> ChildFault {
+    match error {
+        SubmitError::Invalid(_)
+        | SubmitError::UnknownTask { .. }
+        | SubmitError::UnknownVersion(_)
+        | SubmitError::BadInput { .. }
+        | SubmitError::PayloadTooLarge { .. } => ChildFault::Invalid(error.to_string()),
+        SubmitError::QueueFull { .. }
+        | SubmitError::NoSuchTenant(_)
+        | SubmitError::Payload(_)
+        | SubmitError::Key { .. }
+        | SubmitError::Contended { .. }
+        | SubmitError::Refused { .. }
+        | SubmitError::Indeterminate { .. } => ChildFault::Unavailable(error.to_string()),
+    }
+}

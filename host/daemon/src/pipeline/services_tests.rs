@@ -1,0 +1,150 @@
+//! Guests' errands over a broker in memory: what a retry finds, and where the limits are.
+
+use super::*;
+use bytes::Bytes;
+use lovage_job::header::{self, Headers};
+use lovage_job::ledger::COUNT_MAX;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex as StdMutex;
+
+#[derive(Debug, Default)]
+struct Memory {
+    jobs: StdMutex<BTreeSet<String>>,
+    kept: StdMutex<BTreeMap<String, Bytes>>,
+}
+
+impl Errands for Memory {
+    fn submit<'a>(&'a self, _: &'a TenantName, job: NewJob) -> BoxFuture<'a, Result<bool, ChildFault>> {
+        let id = job.id.unwrap().to_string();
+        async move { Ok(!self.jobs.lock().unwrap().insert(id)) }.boxed()
+    }
+    fn is_known<'a>(&'a self, _: &'a TenantName, id: &'a JobId) -> BoxFuture<'a, Result<bool, BrokerError>> {
+        async move { Ok(self.jobs.lock().unwrap().contains(id.as_str())) }.boxed()
+    }
+    fn keep<'a>(
+        &'a self,
+        _: &'a TenantName,
+        id: &'a JobId,
+        name: &'a str,
+        value: Bytes,
+    ) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.kept.lock().unwrap().insert(format!("{id}.{name}"), value);
+        async { Ok(()) }.boxed()
+    }
+    fn kept<'a>(
+        &'a self,
+        _: &'a TenantName,
+        id: &'a JobId,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Bytes>, BrokerError>> {
+        let found = self.kept.lock().unwrap().get(&format!("{id}.{name}")).cloned();
+        async { Ok(found) }.boxed()
+    }
+    fn forget(&self, _: &TenantName, _: &JobId) {}
+}
+
+/// The services of one attempt; each call is another attempt of the same job.
+fn attempt(memory: &Arc<Memory>, depth: u32, grants: &[Grant], fanout: u32) -> GuestServices {
+    let errands: Arc<dyn Errands> = memory.clone();
+    let mut headers = Headers::new();
+    headers.set(header::DEPTH, depth.to_string());
+    let subject = JobSubject::parse("lovage.default.job.default.parent.p1").unwrap();
+    GuestServices {
+        errands,
+        tenant: subject.tenant.clone(),
+        id: "p1".parse().unwrap(),
+        depth: depth_of(&headers),
+        subject,
+        may_submit: grants.contains(&Grant::Submit),
+        fanout,
+        book: Mutex::default(),
+    }
+}
+
+fn child(key: Option<&str>) -> ChildJob {
+    ChildJob { task: "child".to_owned(), key: key.map(str::to_owned), ..ChildJob::default() }
+}
+
+#[tokio::test]
+async fn a_retry_submits_the_same_children_once() {
+    let memory = Arc::new(Memory::default());
+    let mut ids = Vec::new();
+    for existing in [false, true] {
+        let services = attempt(&memory, 0, &Grant::ALL, 10);
+        for key in [None, Some("a"), None] {
+            let submitted = services.submit(child(key)).await.unwrap();
+            assert_eq!(submitted.existing, existing);
+            ids.push(submitted.id);
+        }
+        services.close().await;
+    }
+    assert_eq!(ids[..3], ids[3..]);
+    assert_eq!(memory.jobs.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn fan_out_holds_for_the_attempt_and_for_the_job() {
+    let memory = Arc::new(Memory::default());
+    let first = attempt(&memory, 0, &Grant::ALL, 3);
+    for _ in 0..3 {
+        first.submit(child(None)).await.unwrap();
+    }
+    let Err(Refusal::Limit(text)) = first.submit(child(None)).await else { panic!("a fourth child") };
+    assert!(text.contains('3') && text.contains("submit.fanout"), "{text}");
+    first.close().await;
+    // The next attempt may name what is there, and nothing new.
+    let second = attempt(&memory, 0, &Grant::ALL, 3);
+    assert!(second.submit(child(None)).await.unwrap().existing);
+    let Err(Refusal::Limit(text)) = second.submit(child(Some("new"))).await else { panic!("a fourth child") };
+    assert!(text.contains("the job has 3 children"), "{text}");
+    assert_eq!(memory.jobs.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn children_lie_32_deep_at_most() {
+    let memory = Arc::new(Memory::default());
+    attempt(&memory, 31, &Grant::ALL, 3).submit(child(None)).await.unwrap();
+    let Err(Refusal::Limit(text)) = attempt(&memory, 32, &Grant::ALL, 3).submit(child(None)).await else {
+        panic!("33 deep")
+    };
+    assert!(text.contains("32"), "{text}");
+}
+
+#[tokio::test]
+async fn without_the_grant_nothing_is_submitted() {
+    let memory = Arc::new(Memory::default());
+    let Err(Refusal::Denied(text)) = attempt(&memory, 0, &[], 3).submit(child(None)).await else { panic!("submitted") };
+    assert!(text.contains("--allow submit"), "{text}");
+    assert!(memory.jobs.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn names_that_are_none_are_told() {
+    let services = attempt(&Arc::new(Memory::default()), 0, &Grant::ALL, 9);
+    let bad = [
+        ChildJob { task: "Not a task".to_owned(), ..ChildJob::default() },
+        ChildJob { queue: Some("*".to_owned()), ..child(None) },
+        ChildJob { version: Some(String::new()), ..child(None) },
+    ];
+    for job in bad {
+        assert!(matches!(services.submit(job).await, Err(Refusal::Invalid(_))));
+    }
+}
+
+#[tokio::test]
+async fn values_are_found_by_the_next_attempt_and_counted() {
+    let memory = Arc::new(Memory::default());
+    let first = attempt(&memory, 0, &[], 0);
+    assert_eq!(first.load("a".to_owned()).await, Ok(None));
+    first.save("a".to_owned(), b"one".to_vec()).await.unwrap();
+    drop(first);
+    let second = attempt(&memory, 0, &[], 0);
+    assert_eq!(second.load("a".to_owned()).await, Ok(Some(b"one".to_vec())));
+    for number in 1..COUNT_MAX {
+        second.save(number.to_string(), Vec::new()).await.unwrap();
+    }
+    let third = attempt(&memory, 0, &[], 0);
+    assert!(matches!(third.save("more".to_owned(), Vec::new()).await, Err(Refusal::Limit(_))));
+    third.save("a".to_owned(), b"two".to_vec()).await.unwrap();
+    assert_eq!(third.load("a".to_owned()).await, Ok(Some(b"two".to_vec())));
+}

@@ -1,0 +1,119 @@
+//! The helper against real components: the example tasks, built as anyone would.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
+
+use lovage_testing::{LimitsWish, OutcomeKind, RetryPolicy, TaskTest, Verdict};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../example-tasks");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(&folder).args(["build", "--release", "--target", "wasm32-wasip2", "--target-dir", "target"]);
+    cargo.args(["-p", "hostile", "-p", "brood", "-p", "crawl"]);
+    // What the cargo around this test says of this package would build the dependencies of the others again.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG") || name == "RUSTFLAGS") {
+        cargo.env_remove(name);
+    }
+    assert!(cargo.status().unwrap().success());
+    folder.join("target/wasm32-wasip2/release")
+});
+
+fn test(component: &str) -> TaskTest {
+    TaskTest::new(BUILT.join(format!("{component}.wasm"))).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn result_log_progress_and_use_are_reported() {
+    let report = test("hostile").task("speak").input("hello").run().unwrap();
+    assert_eq!(report.json::<String>().as_deref(), Some("hello"));
+    assert!(report.log.contains("hello"), "{}", report.log);
+    assert_eq!(report.progress.len(), 1);
+    assert!(report.fuel_used > 0 && report.memory_peak_bytes > 0);
+}
+
+#[test]
+fn sleeping_takes_no_time_and_the_timeout_holds() {
+    let began = Instant::now();
+    let slept = test("hostile").task("sleepy").input(20_000).run().unwrap();
+    assert_eq!((slept.kind(), slept.took.as_secs()), (OutcomeKind::Completed, 20));
+    let over = test("hostile").task("sleepy").input(3_600_000).run().unwrap();
+    assert_eq!(over.kind(), OutcomeKind::TimedOut);
+    assert!(began.elapsed() < Duration::from_secs(3_600), "the hour was not waited");
+}
+
+#[test]
+fn soft_timeout_is_reached_on_the_tests_clock() {
+    let report = test("hostile").task("until-asked").run().unwrap();
+    assert_eq!(report.json::<String>().as_deref(), Some("soft-timeout"));
+    assert!((300..400).contains(&report.took.as_millis()), "{:?}", report.took);
+    let cancelled = test("hostile").task("until-asked").cancelled("enough").run().unwrap();
+    assert_eq!((cancelled.kind(), cancelled.message().as_str()), (OutcomeKind::Cancelled, "enough"));
+}
+
+#[test]
+fn the_retry_policy_is_followed_on_the_tests_clock() {
+    let policy = RetryPolicy { attempts_max: 3, backoff: "list:1s,1m".parse().unwrap() };
+    let run = test("hostile").task("flaky").input(json!({"succeed_on": 3})).retry(policy.clone()).run_to_end().unwrap();
+    assert_eq!((run.attempts.len(), run.verdict), (3, Verdict::Finish));
+    assert_eq!(run.delays(), [Duration::from_secs(1), Duration::from_secs(60)]);
+    assert!(run.took >= Duration::from_secs(61) && run.last.json::<u32>() == Some(3));
+    let dead = test("hostile").task("flaky").input(json!({"succeed_on": 4})).retry(policy).run_to_end().unwrap();
+    assert_eq!((dead.attempts.len(), dead.verdict), (3, Verdict::Bury));
+}
+
+#[test]
+fn snoozes_keep_the_attempt_and_checkpoints_stay() {
+    let run = test("hostile").task("snoozes").input(json!({"delay_ms": 86_400_000, "times": 2})).run_to_end().unwrap();
+    assert_eq!(run.attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 1, 1]);
+    assert_eq!(run.took.as_secs() / 86_400, 2);
+    assert_eq!(run.last.checkpoints["snoozed"], b"2");
+    let later = test("hostile").task("snoozes").input(json!({"delay_ms": 1, "times": 2})).checkpoint("snoozed", 2);
+    assert_eq!(later.run().unwrap().kind(), OutcomeKind::Completed);
+}
+
+#[test]
+fn children_are_recorded_once_over_a_retry() {
+    let input = json!({"children": 3, "task": "echo", "fail_until": 2});
+    let run = test("brood").task("brood").input(input).run_to_end().unwrap();
+    assert_eq!((run.attempts.len(), run.last.children.len()), (2, 3));
+    assert_eq!(run.last.json::<Value>().unwrap()["new"], 0);
+    assert_eq!(
+        (run.last.children[2].job.task.as_str(), run.last.children[2].job.input.as_slice()),
+        ("echo", &b"2"[..])
+    );
+    let refused = test("brood").task("chain").without_grants().run().unwrap();
+    assert!(refused.text().unwrap().contains("not granted"), "{refused:?}");
+    let deep = test("brood").task("chain").depth(32).run().unwrap();
+    assert!(deep.text().unwrap().contains("at most 32"), "{deep:?}");
+    let full = test("brood").task("brood").input(json!({"children": 3, "task": "echo"})).fanout(2).run().unwrap();
+    assert!(full.text().unwrap().contains("submit.fanout"), "{full:?}");
+}
+
+#[test]
+fn a_batch_past_its_soft_timeout_goes_on_where_it_stopped() {
+    let limits = LimitsWish { soft_timeout: Some(Duration::ZERO), ..LimitsWish::default() };
+    let pages = json!([{"url": "/", "html": "<a href=\"/next\">next</a>"}]);
+    let report = test("crawl").task("crawl-batch").input(pages).limits(limits).run().unwrap();
+    assert_eq!((report.kind(), report.message().as_str()), (OutcomeKind::Snoozed, "0 of 1 pages are done"));
+}
+
+#[test]
+fn chance_is_the_same_each_time_and_another_with_another_seed() {
+    let numbers = |seed| test("hostile").task("context").bytes("x", "text/plain").seed(seed).run().unwrap();
+    assert_eq!(numbers(1).fuel_used, numbers(1).fuel_used);
+}
+
+#[test]
+fn mistakes_of_a_test_are_told() {
+    let error = test("hostile").task("nothing-like-it").run().unwrap_err().to_string();
+    assert!(error.contains("it has") && error.contains("flaky"), "{error}");
+    assert!(test("hostile").task("echo").at("yesterday").run().is_err());
+    let error = TaskTest::new("not-built.wasm").err().unwrap().to_string();
+    assert!(error.contains("cargo build"), "{error}");
+    let bad = test("hostile").task("busy").input("soon").run().unwrap();
+    assert_eq!(bad.kind(), OutcomeKind::BadInput);
+}
