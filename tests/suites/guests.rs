@@ -126,8 +126,9 @@ async fn a_job_that_submits_itself_ends_at_the_depth() {
     assert!(told.as_str().unwrap().contains("at most 32"), "{told}");
     // a publisher who writes nonsense for a depth gains nothing
     let plain = seat.jobs.publish("job.default.chain", &[(header::DEPTH, "-7")], "null").await;
-    let told = body(&seat.jobs.result(&plain.id).await);
-    assert!(told.as_str().unwrap().contains("at most 32"), "{told}");
+    let result = seat.jobs.result(&plain.id).await;
+    assert_eq!(result.record.outcome, OutcomeKind::Undecodable);
+    assert!(result.error.unwrap().message.contains(header::DEPTH));
 }
 
 #[tokio::test]

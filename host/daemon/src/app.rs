@@ -1,20 +1,21 @@
 //! The worker, put together. This is the one place that knows every room.
 
+mod upkeep;
+
 use crate::config::WorkerFile;
 use crate::intake::Intake;
 use crate::lease::Leases;
 use crate::nats::broker::NatsBroker;
-use crate::nats::control::{Cancelled, Cancels, watch};
+use crate::nats::control::Cancels;
 use crate::nats::errands::NatsErrands;
 use crate::nats::logs::Logs;
 use crate::nats::permits::Permits;
 use crate::nats::puller::SourceName;
-use crate::nats::rules::{PATTERNS, Rules};
-use crate::nats::settle::{RELEASED_TOGETHER, Settler};
+use crate::nats::rules::Rules;
+use crate::nats::settle::Settler;
 use crate::nats::store::{Catalog, Components, Payloads, Results};
-use crate::nats::topology::{self, EXTEND_AFTER, TopologyConfig};
-use crate::pipeline::{Guests, GuestsConfig, Heard, Running, Shared};
-use crate::ports::Delivery;
+use crate::nats::topology::{self, TopologyConfig};
+use crate::pipeline::{Guests, GuestsConfig, Running, Shared};
 use crate::presence::{Presence, announce};
 use crate::registry::live::Live;
 use crate::registry::load::Loader;
@@ -23,7 +24,6 @@ use crate::webhook::courier::HttpCourier;
 use anyhow::Context as _;
 use async_nats::Client;
 use async_nats::jetstream;
-use futures::StreamExt as _;
 use lovage_job::name::{JobId, QueueName};
 use lovage_job::worker::WorkerMode;
 use std::path::PathBuf;
@@ -32,11 +32,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch as signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use upkeep::{follow_cancels, follow_catalog, follow_rules, keep_leases, log_end, release_all, tell_events};
 
-/// How often leases are looked at.
-const LEASES_EVERY: Duration = Duration::from_secs(2);
-/// Jobs that wait in the buffer for longer than this go back to their queue.
-const BUFFERED_MAX: Duration = Duration::from_secs(2);
 /// Events of guests that wait to be told.
 const HEARD_MAX: usize = 1024;
 /// How long the end of everything may take after the last attempt ended.
@@ -96,6 +93,20 @@ pub fn engine(
     Ok((sandbox, lovage_sandbox::Compiler::new(program, args, limits, cache)))
 }
 
+/// The versions that this worker makes ready, and what makes them.
+fn versions(
+    options: &WorkerOptions,
+    concurrency: usize,
+    js: &jetstream::Context,
+    catalog: &Catalog,
+) -> anyhow::Result<Arc<Live>> {
+    let (sandbox, compiler) = engine(&options.file, concurrency, &options.cache_dir, &options.compiler)?;
+    tracing::info!(reset = ?sandbox.reset_mode(), concurrency, "sandbox ready");
+    let components = Components::new(js.clone());
+    let loader = Loader::new(sandbox, compiler, catalog.clone(), components, options.file.limit_policy());
+    Ok(Arc::new(Live::new(loader, catalog.clone())))
+}
+
 impl Worker {
     /// Starts a worker on a connection. `connections` counts how often the connection was made.
     pub async fn start(
@@ -120,12 +131,9 @@ impl Worker {
         rules.load(&client).await.context("the limits and pauses cannot be read")?;
         let permits = Permits::new(client.clone(), rules.clone(), tokio::runtime::Handle::current());
 
-        let (sandbox, compiler) = engine(&options.file, concurrency, &options.cache_dir, &options.compiler)?;
-        tracing::info!(reset = ?sandbox.reset_mode(), concurrency, "sandbox ready");
-        let catalog = Catalog::open(&js).await?;
         let policy = options.file.limit_policy();
-        let loader = Loader::new(sandbox, compiler, catalog.clone(), Components::new(js.clone()), policy.clone());
-        let live = Arc::new(Live::new(loader, catalog.clone()));
+        let catalog = Catalog::open(&js).await?;
+        let live = versions(&options, concurrency, &js, &catalog)?;
 
         let cancels = Arc::new(Cancels::default());
         let payloads = Payloads::new(js.clone());
@@ -244,117 +252,4 @@ impl Worker {
         let _connection_may_be_gone = tokio::time::timeout(FLUSH_WITHIN, self.client.flush()).await;
         tracing::info!("stopped");
     }
-}
-
-async fn log_end<E: std::fmt::Display>(what: &'static str, task: impl Future<Output = Result<(), E>>) {
-    if let Err(error) = task.await {
-        tracing::error!(what, error = %error, "a part of the worker ended");
-    }
-}
-
-async fn tell_events(broker: Arc<NatsBroker>, mut events: mpsc::Receiver<Heard>, stop: CancellationToken) {
-    use crate::ports::Broker as _;
-    loop {
-        let event = tokio::select! {
-            () = stop.cancelled() => return,
-            event = events.recv() => event,
-        };
-        match event {
-            None => return,
-            Some(Heard::Event(tenant, event)) => broker.tell(&tenant, &event).await,
-            // whoever asked may be gone
-            Some(Heard::Flush(flushed)) => drop(flushed.send(())),
-        }
-    }
-}
-
-/// Puts jobs back that never began here.
-async fn release_all(settler: Arc<Settler>, jobs: Vec<Delivery>) {
-    let settler = &settler;
-    let release = |job: Delivery| async move { settler.release(&job.lease, None).await };
-    futures::stream::iter(jobs).for_each_concurrent(RELEASED_TOGETHER, release).await;
-}
-
-/// Extends the leases of what waits and runs here, and gives back what waits too long.
-async fn keep_leases(settler: Arc<Settler>, leases: Arc<Leases>, intake: Arc<Intake>, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(LEASES_EVERY);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = tick.tick() => {}
-        }
-        let stale = intake.stale(BUFFERED_MAX);
-        if !stale.is_empty() {
-            // apart, so that no lease waits for it; ends by itself, since each answer of the broker is waited for in time
-            tokio::spawn(release_all(settler.clone(), stale));
-        }
-        for address in leases.due(EXTEND_AFTER) {
-            settler.extend(&address).await;
-        }
-    }
-}
-
-/// Follows limits and pauses; they were read once before, so nothing waits for this.
-async fn follow_rules(
-    js: &jetstream::Context,
-    rules: &Arc<Rules>,
-    permits: &Arc<Permits>,
-    stop: &CancellationToken,
-    tracker: &TaskTracker,
-) -> anyhow::Result<()> {
-    let bucket = js.get_key_value(lovage_job::subject::asset::CONTROL).await?;
-    for pattern in PATTERNS {
-        let (bucket, rules, permits) = (bucket.clone(), rules.clone(), permits.clone());
-        let (stop, waking) = (stop.clone(), tracker.clone());
-        tracker.spawn(async move {
-            let each = |change| {
-                if let Some((tenant, change)) = rules.apply(&change) {
-                    let permits = permits.clone();
-                    waking.spawn(async move { permits.heed(&tenant, &change).await });
-                }
-                std::future::ready(())
-            };
-            watch(&bucket, pattern, &stop, None, each).await;
-        });
-    }
-    Ok(())
-}
-
-async fn follow_cancels(
-    js: &jetstream::Context,
-    cancels: &Arc<Cancels>,
-    running: &Arc<Running>,
-    stop: &CancellationToken,
-    tracker: &TaskTracker,
-) -> anyhow::Result<()> {
-    let bucket = js.get_key_value(lovage_job::subject::asset::CONTROL).await?;
-    let (cancels, running, stop) = (cancels.clone(), running.clone(), stop.clone());
-    let (caught_up, ready) = tokio::sync::oneshot::channel();
-    tracker.spawn(async move {
-        let each = |change| {
-            if let Some(Cancelled { tenant, id, reason, grace }) = cancels.apply(&change) {
-                running.cancel(&tenant, &id, &reason, grace);
-            }
-            std::future::ready(())
-        };
-        watch(&bucket, "*.cancel.*", &stop, Some(caught_up), each).await;
-    });
-    ready.await.context("the cancels cannot be read")
-}
-
-/// Applies the catalogue as it changes. Each task is made ready on its own, so that a slow compilation holds up no
-/// other task.
-async fn follow_catalog(catalog: &Catalog, live: &Arc<Live>, stop: &CancellationToken, tracker: &TaskTracker) {
-    let (catalog, live, stop) = (catalog.clone(), live.clone(), stop.clone());
-    let (caught_up, ready) = tokio::sync::oneshot::channel();
-    tracker.spawn(async move {
-        let mut appliers = crate::registry::live::Appliers::new(live);
-        let each = |change: crate::nats::control::Change| {
-            appliers.change(&change.key, change.value.as_deref());
-            std::future::ready(())
-        };
-        watch(catalog.bucket(), "*.task.*", &stop, Some(caught_up), each).await;
-    });
-    // a catalogue that cannot be watched yet is asked for each job
-    let _not_needed_to_begin = tokio::time::timeout(FLUSH_WITHIN, ready).await;
 }
