@@ -53,6 +53,8 @@ pub const CRASHES: &str = "Lovage-Crashes";
 /// The rate limits that have a place for the job already; set by workers.
 pub const RESERVED: &str = "Lovage-Reserved";
 
+/// The dead letter that the job was replayed from, by its place in their stream.
+pub const REPLAY: &str = "Lovage-Replay";
 /// The job that submitted this one.
 pub const PARENT: &str = "Lovage-Parent";
 /// How many jobs led to this one, one by another: parents and callbacks.
@@ -95,7 +97,7 @@ pub const FROM_PUBLISHERS: [&str; 16] = [
     THEN,
 ];
 /// Every header that only workers set on jobs: the state of a job's attempts.
-pub const FROM_WORKERS: [&str; 7] = [ATTEMPT, DIGEST, TRAIL, PUBLISHED, ROUND, RESERVED, CRASHES];
+pub const FROM_WORKERS: [&str; 8] = [ATTEMPT, DIGEST, TRAIL, PUBLISHED, ROUND, RESERVED, CRASHES, REPLAY];
 /// Where a job comes from; set by whoever submits it for another job, a group or a schedule, and kept by a replay.
 pub const LINEAGE: [&str; 5] = [PARENT, DEPTH, GROUP, SCHEDULE, SLOT];
 

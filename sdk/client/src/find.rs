@@ -115,6 +115,18 @@ impl Client {
         }))
     }
 
+    /// Every copy of the job that the stream of schedules holds.
+    pub(crate) async fn scheduled_copies(&self, id: &JobId) -> Result<Vec<Stored>, ReadError> {
+        let stream = asset::schedules(&self.tenant);
+        let due = format!("lovage.{}.due.*.*.*.{id}", self.tenant);
+        let delay = schedule(&self.tenant, ScheduleKind::Delay, id);
+        let mut copies = Vec::new();
+        for filter in [due, self.retry_subject(id), delay, self.held_filter(id)] {
+            copies.extend(read::next(&self.nats, &stream, &filter, 1).await?);
+        }
+        Ok(copies)
+    }
+
     /// The filter of the job in whatever lot it waits.
     pub(crate) fn held_filter(&self, id: &JobId) -> String {
         format!("lovage.{}.sched.wait.*.{id}", self.tenant)

@@ -75,7 +75,7 @@ async fn task_and_input_are_checked_and_unknown_names_are_told() {
     let told = add(&["--task", "sleepy", "--input", "\"long\""]).fails_with(2).stderr;
     assert!(told.contains("not what task sleepy takes"), "{told}");
     for (option, value, says) in
-        [("--id", "x", "an id"), ("--key", "x", "an idempotency key"), ("--expires", "5s", "expiry")]
+        [("--id", "x", "an id"), ("--idempotency-key", "x", "a key that makes jobs one"), ("--expires", "5s", "expiry")]
     {
         let told = add(&["--task", "sleepy", "--input", "1", option, value]).fails_with(2).stderr;
         assert!(told.contains(says), "{told}");

@@ -59,7 +59,12 @@ async fn what_only_a_single_job_has_is_refused() {
     let world = world().await;
     let refused = async |schedule: NewSchedule| world.client.put_schedule(schedule).await.unwrap_err();
     let with = |job| NewSchedule { job, ..hourly("bad") };
-    for job in [job().id("x".parse().unwrap()), job().key("k"), job().delay(Duration::from_secs(5)), job().at(now())] {
+    for job in [
+        job().id("x".parse().unwrap()),
+        job().unique(lovage_client::Unique::active("k")),
+        job().delay(Duration::from_secs(5)),
+        job().at(now()),
+    ] {
         assert!(matches!(refused(with(job)).await, ScheduleFault::OfOneJob(_)));
     }
     let large = job().unchecked();
