@@ -181,6 +181,7 @@ mod tests {
             published: UnixMs(5),
             since: UnixMs(5),
             tags: vec!["a".into()],
+            waits_for: None,
         };
         let all = PickFilter {
             state: Some(ListState::Delayed),
