@@ -44,10 +44,10 @@ async fn everything_ends_once_over_kills_of_workers_and_broker() {
     two.kill9();
     let (_three, _four) = (worker(&nats, "three").start(), worker(&nats, "four").start());
     let restarted = now_ms();
-    ticks_ran_until(&jobs, restarted + 2_000).await;
     for id in submitted.ids() {
-        jobs.result(id).await;
+        ended(&jobs, id).await;
     }
+    ticks_ran_until(&jobs, restarted + 2_000).await;
     let paused = now_ms();
     cli.ok(["schedule", "pause", "steady"]);
     nothing_waits(&jobs).await;
@@ -141,6 +141,16 @@ async fn some_of_each_ended(jobs: &Jobs, submitted: &Submitted) {
         ended => Err(format!("{ended} ticks")),
     };
     eventually("some ticks", WITHIN, ticked).await;
+}
+
+/// Waits for the end of a job, also while the broker has just come back and does not answer at once.
+async fn ended(jobs: &Jobs, id: &JobId) {
+    let there = async || match jobs.client.result(id).await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(format!("{id} has not ended")),
+        Err(error) => Err(error.to_string()),
+    };
+    eventually("a job to end", RECOVERED_WITHIN, there).await;
 }
 
 /// Waits until each tick up to a time has run.

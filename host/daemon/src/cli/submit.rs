@@ -96,17 +96,19 @@ pub struct JobArgs {
     #[arg(long)]
     unchecked: bool,
     /// Start the job no sooner than after this, such as 30s, 10m or 1d.
-    #[arg(long, value_name = "SPAN", value_parser = parse_span, conflicts_with = "at", help_heading = STARTS)]
+    #[arg(long, value_name = "SPAN", value_parser = parse_span, conflicts_with = "at", allow_hyphen_values = true,
+        help_heading = STARTS)]
     delay: Option<Duration>,
     /// Start the job no sooner than at this time, such as 2026-11-23T18:30:00Z.
     #[arg(long, value_name = "TIME", value_parser = UnixMs::from_rfc3339, help_heading = STARTS)]
     at: Option<UnixMs>,
     /// Do not start the job later than this: a span from now, or a time. It ends as expired then.
-    #[arg(long, value_name = "SPAN|TIME", value_parser = span_or_time, help_heading = STARTS)]
+    #[arg(long, value_name = "SPAN|TIME", value_parser = span_or_time, allow_hyphen_values = true,
+        help_heading = STARTS)]
     expires: Option<When>,
     /// Further attempts after the first, where it fails [default: the task's].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..i64::from(ATTEMPTS_MAX)),
-        help_heading = ATTEMPTS)]
+        allow_negative_numbers = true, help_heading = ATTEMPTS)]
     retries: Option<u32>,
     /// The back-off between attempts, such as exponential:2s..10m, fixed:30s or list:1s,1m [default: the task's].
     #[arg(long, value_name = "BACKOFF", help_heading = ATTEMPTS)]
