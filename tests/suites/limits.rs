@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use lovage_client::{CancelOutcome, JobState, ListFilter, ListState, NewJob};
+use lovage_client::{CancelOutcome, JobState, ListFilter, ListState, NewJob, When};
 use lovage_job::{
     limit::{Limit, LimitScope},
     name::JobId,
@@ -211,6 +211,26 @@ impl Name for JobState {
             Self::Unknown => "unknown",
         }
     }
+}
+
+#[tokio::test]
+async fn a_job_that_expires_while_it_waits_ends_then_and_says_both_times() {
+    let nats = ground();
+    let _worker = worker(&nats, "one").start();
+    let jobs = Jobs::of(&nats).await;
+    jobs.client.set_limit(&of_task("sleepy"), &at_once(1)).await.unwrap();
+    limit_is_known(&jobs).await;
+    start(&jobs, sleepy(80_000).timeout(Duration::from_secs(100)), "long").await;
+    let expires = now().after(Duration::from_secs(4));
+    jobs.client.submit(sleepy(1).id(id("brief")).expires(When::At(expires))).await.unwrap();
+    let (waits_for, due) = held(&jobs, "brief").await;
+    assert_eq!((waits_for.as_str(), due), ("the limit of task sleepy", expires), "it looks again when it expires");
+    let result = jobs.result(&id("brief")).await;
+    assert_eq!((result.record.outcome, result.record.attempt), (OutcomeKind::Expired, 0), "{result:?}");
+    let error = result.error.unwrap().message;
+    assert!(error.contains(&expires.to_rfc3339()) && error.contains("its turn came at"), "{error}");
+    assert_eq!(jobs.client.find(&id("long")).await.unwrap().name(), "queued", "nothing woke it");
+    jobs.client.cancel(&id("long"), "enough").await.unwrap();
 }
 
 fn ground() -> Nats {

@@ -33,4 +33,5 @@ mod sizes;
 mod small;
 mod tenants;
 mod unique;
+mod upheaval;
 mod webhook;

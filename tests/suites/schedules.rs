@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use lovage_client::{ListFilter, ListState};
 use lovage_job::{outcome::OutcomeKind, result::JobResult, unit::UnixMs};
-use lovage_tests::{Jobs, eventually};
+use lovage_tests::{Jobs, WITHIN, eventually};
 
 /// How long a number of ticks may take on a machine that is busy with other tests.
 const TICKS_WITHIN: Duration = Duration::from_secs(90);
@@ -26,12 +26,14 @@ async fn clock_reaches(time: UnixMs) {
 }
 
 /// The ends of the runs with a tag, by their ids; the tag is the schedule's name.
-async fn runs(jobs: &Jobs, tag: &str) -> Vec<JobResult> {
+pub(crate) async fn runs(jobs: &Jobs, tag: &str) -> Vec<JobResult> {
     let (tag, state) = (Some(tag.to_owned()), Some(ListState::Done));
     let filter = ListFilter { tag, state, limit: Some(1000), ..ListFilter::default() };
     let mut ended = Vec::new();
-    for job in jobs.client.list(&filter).await.unwrap().jobs {
-        ended.extend(jobs.client.result(&job.id).await.unwrap());
+    // a broker that has just come back may not answer at once
+    let page = eventually("the list of runs", WITHIN, async || jobs.client.list(&filter).await).await;
+    for job in page.jobs {
+        ended.extend(eventually("a run", WITHIN, async || jobs.client.result(&job.id).await).await);
     }
     ended.sort_by(|a, b| a.record.id.cmp(&b.record.id));
     ended
@@ -55,12 +57,12 @@ fn of_kind(ended: &[JobResult], kind: OutcomeKind) -> Vec<&JobResult> {
 }
 
 /// The slot of a tick, from its id.
-fn slot(result: &JobResult) -> u64 {
+pub(crate) fn slot(result: &JobResult) -> u64 {
     result.record.id.as_str().rsplit('-').next().unwrap().parse().unwrap()
 }
 
 /// Checks that ticks of every second are all there, each once.
-fn assert_each_second_once(ended: &[JobResult]) {
+pub(crate) fn assert_each_second_once(ended: &[JobResult]) {
     let slots: Vec<u64> = ended.iter().map(slot).collect();
     assert!(slots.windows(2).all(|pair| pair[1] == pair[0] + 1_000), "{slots:?}");
     assert!(ended.iter().all(|result| result.record.outcome == OutcomeKind::Completed), "{:?}", told(ended));

@@ -53,6 +53,7 @@ impl UnixMs {
 }
 
 const SPAN_EXPECTED: &str = "a duration such as 250ms, 30s, 5m, 2h or 1d";
+const SPAN_AT_MOST: &str = "a duration of 3650d (ten years) at most";
 const SPAN_UNITS: [(&str, u64); 6] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
 /// The longest span that is read: ten years. Longer ones are typing errors, and sums of them overflow.
@@ -62,6 +63,7 @@ const SPAN_MS_MAX: u64 = 3_650 * 86_400_000;
 /// configuration should not have to guess.
 pub fn parse_span(text: &str) -> Result<Duration, UnitError> {
     let bad = || unit_error(text, SPAN_EXPECTED);
+    let long = || unit_error(text, SPAN_AT_MOST);
     let mut rest = text.trim();
     let mut total: u64 = 0;
     if rest.is_empty() {
@@ -73,11 +75,11 @@ pub fn parse_span(text: &str) -> Result<Duration, UnitError> {
         let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(letters);
         let (_, scale) = SPAN_UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(bad)?;
-        let number: u64 = number.parse().map_err(|_| bad())?;
-        total = number.checked_mul(*scale).and_then(|ms| total.checked_add(ms)).ok_or_else(bad)?;
+        let number: u64 = number.parse().map_err(|_| if number.is_empty() { bad() } else { long() })?;
+        total = number.checked_mul(*scale).and_then(|ms| total.checked_add(ms)).ok_or_else(long)?;
         rest = tail;
     }
-    if total > SPAN_MS_MAX { Err(bad()) } else { Ok(Duration::from_millis(total)) }
+    if total > SPAN_MS_MAX { Err(long()) } else { Ok(Duration::from_millis(total)) }
 }
 
 /// Writes a span so that [`parse_span`] reads it back, in milliseconds at the finest.
@@ -212,6 +214,13 @@ mod tests {
     fn spans_are_read_with_units_only() {
         assert_eq!(parse_span("1h30m").unwrap(), Duration::from_secs(5400));
         assert_eq!(parse_span("250ms").unwrap(), Duration::from_millis(250));
+        assert_eq!(parse_span("3650d").unwrap(), Duration::from_millis(SPAN_MS_MAX));
+        for long in ["3651d", "99999999999999999999d", "9999999999999999999w"] {
+            assert!(parse_span(long).unwrap_err().to_string().contains("at most"), "{long}");
+        }
+        for none in ["-5s", "d", "5", "5x"] {
+            assert!(parse_span(none).unwrap_err().to_string().contains("such as"), "{none}");
+        }
         assert_eq!(parse_span("0s").unwrap(), Duration::ZERO);
         for bad in ["", "5", "-1s", "1.5s", "s", "1x", "99999999999999999999s", "4000d", "1h30", "१s"] {
             parse_span(bad).unwrap_err();

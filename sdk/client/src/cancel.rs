@@ -233,6 +233,10 @@ impl Client {
         match publish::publish(&self.nats, &results_stream(self), &subject, headers, Bytes::new()).await {
             Ok(Ack { .. }) => {
                 self.tell_end(&result, job.as_ref(), told).await;
+                if let Some(run) = job.as_ref().and_then(|job| job.run.as_ref()) {
+                    // the result comes first: the run that is woken looks for it
+                    self.wake_one(&run.lot()).await;
+                }
                 Ok(CancelOutcome::Cancelled)
             }
             Err(PublishFault::WrongSequence) => self.end_of_another(id).await,

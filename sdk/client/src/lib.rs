@@ -56,6 +56,7 @@ mod submit;
 mod unfold;
 mod unique;
 mod wait;
+mod wake;
 pub mod wire;
 mod workers;
 

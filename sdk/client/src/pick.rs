@@ -182,6 +182,7 @@ mod tests {
             waits_for: None,
             since: UnixMs(5),
             tags: vec!["a".into()],
+            waits_for: None,
         };
         let all = PickFilter {
             state: Some(ListState::Delayed),

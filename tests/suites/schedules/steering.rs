@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
+use lovage_client::JobState;
 use lovage_job::{
     name::JobId,
     outcome::OutcomeKind::{Completed, Skipped},
@@ -58,6 +60,37 @@ async fn one_run_waits_for_the_end_of_another_and_is_woken_by_it() {
     assert!(second.started.since(first.finished) < WOKEN_WITHIN, "{first:?} {second:?}");
     let waited = second.started.0 - slot(completed[1]);
     assert!(waited > 1_000, "the second run came {waited} ms after its tick, and the first took 3500");
+}
+
+#[tokio::test]
+async fn cancel_of_a_run_wakes_the_one_that_waits_for_it() {
+    let seat = Stage::seat().await;
+    let (cli, client) = (&seat.stage.cli, &seat.jobs.client);
+    let at = "2099-01-01T00:00:00Z";
+    let options = ["--at", at, "--task", "sleepy", "--input", "60000", "--run-timeout", "80s", "--overlap", "queue"];
+    cli.ok(["schedule", "add", "by-turns"].iter().chain(&options));
+    let run = async || client.run_schedule(&"by-turns".parse().unwrap()).await.unwrap();
+    let mut events = client.events().await.unwrap();
+    client.nats().flush().await.unwrap();
+    let mut happens = async |id: &JobId, what: &str| loop {
+        let event = tokio::time::timeout(TICKS_WITHIN, events.next()).await.expect("an event in time").unwrap();
+        if event.id == *id && event.what.token() == what {
+            return event;
+        }
+    };
+    let first = run().await;
+    happens(&first, "started").await;
+    let second = run().await;
+    let waiting = async || match client.find(&second).await.unwrap() {
+        JobState::Held { due, .. } => Ok(due),
+        other => Err(format!("{other:?}")),
+    };
+    let due = eventually("the second run to wait", TICKS_WITHIN, waiting).await;
+    client.cancel(&first, "the next, please").await.unwrap();
+    let started = happens(&second, "started").await;
+    assert!(started.at < due, "it was not woken but looked by itself at {due:?}: {started:?}");
+    client.cancel(&second, "enough").await.unwrap();
+    cli.ok(["schedule", "remove", "by-turns"]);
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// Run jobs side by side, and one more when all of them have ended.
+///
+/// The last one is given `{"group", "size", "results", "failed"}`: what the members gave, in their order.
 #[derive(Debug, Subcommand)]
 pub enum GroupCommand {
     /// Submit a group, a member for each line of a file; prints its id.
@@ -34,8 +36,15 @@ pub enum GroupCommand {
     },
 }
 
+/// Shown under the help.
+const EXAMPLES: &str = "\
+Examples:
+  lovage group submit --jsonl texts.jsonl --task word-stats --then aggregate --wait
+  lovage group submit --jsonl members.jsonl --then https://localhost/done --on-member-failure continue";
+
 /// A group to be submitted.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct SubmitArgs {
     /// The members, one a line: a file, or - for standard input.
     #[arg(long, value_name = "FILE")]

@@ -9,10 +9,18 @@ use lovage_job::limit::{Limit, LimitScope, Rate, parse_concurrency};
 use lovage_job::name::{QueueName, TaskName};
 use serde_json::{Value, json};
 
+/// Shown under the help.
+const EXAMPLES: &str = "\
+Examples:
+  lovage limit set task thumbnail --concurrency 4
+  lovage limit set key crawl --rate 10/1s
+  lovage limit remove task thumbnail";
+
 /// Limit how many jobs run at once, or start in a span, over all workers.
 ///
 /// A job that must wait holds nothing and costs no attempt; `lovage job list --state held` shows those that wait.
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub enum LimitCommand {
     /// Set a limit, in the place of the one that is there.
     Set {

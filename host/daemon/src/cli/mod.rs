@@ -73,6 +73,8 @@ enum Command {
     #[command(subcommand)]
     Group(group::GroupCommand),
     #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
+    #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
     #[command(subcommand)]
     Dead(dead::DeadCommand),
@@ -83,8 +85,6 @@ enum Command {
     #[command(subcommand)]
     Resume(pause::Target),
     Workers(workers::WorkersArgs),
-    #[command(subcommand)]
-    Schedule(schedule::ScheduleCommand),
     Watch(watch::WatchArgs),
     New(new::NewArgs),
     Completions(completions::CompletionsArgs),

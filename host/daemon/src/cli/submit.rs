@@ -24,10 +24,24 @@ use serde_json::json;
 use std::time::Duration;
 use unique::UniqueArgs;
 
+/// Headings of the help.
+const STARTS: &str = "When it starts";
+const ATTEMPTS: &str = "Attempts";
+const AFTERWARDS: &str = "What runs afterwards";
+
+/// Shown under the help.
+const EXAMPLES: &str = "\
+Examples:
+  lovage submit word-stats '{\"text\":\"to be or not to be\"}' --wait
+  lovage submit word-stats @input.json --delay 10m --retries 5 --backoff fixed:30s
+  lovage submit word-stats --jsonl texts.jsonl --tag nightly
+  lovage submit crawl '{\"url\":\"http://localhost\"}' --then word-stats --on-failure notify";
+
 /// Submit a job, or one for each line of a file.
 ///
 /// Prints the job's id. With --wait it prints the result instead, and the exit code says how the job ended.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct SubmitArgs {
     /// The task to run.
     task: TaskName,
@@ -54,60 +68,22 @@ pub struct SubmitArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "The job")]
 pub struct JobArgs {
-    /// The job's id; a job of the same id is submitted once.
+    /// The job's id; a job of the same id is submitted once [default: a fresh one].
     #[arg(long, value_name = "ID")]
     id: Option<JobId>,
-    #[command(flatten)]
-    unique: UniqueArgs,
-    /// Where the job waits.
+    /// Where the job waits; a worker takes it that serves this queue.
     #[arg(long, value_name = "QUEUE", default_value = "default")]
     queue: QueueName,
     /// Before or after others in the queue.
     #[arg(long, value_enum, default_value = "normal")]
     priority: Priority,
-    /// Start the job no sooner than after this.
-    #[arg(long, value_name = "SPAN", value_parser = parse_span, conflicts_with = "at")]
-    delay: Option<Duration>,
-    /// Start the job no sooner than at this time, such as 2026-11-23T18:30:00Z.
-    #[arg(long, value_name = "TIME", value_parser = UnixMs::from_rfc3339)]
-    at: Option<UnixMs>,
-    /// Do not start the job later than this: a span from now, or a time.
-    #[arg(long, value_name = "SPAN|TIME", value_parser = span_or_time)]
-    expires: Option<When>,
-    /// Retries after the first attempt [default: the task's].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..i64::from(ATTEMPTS_MAX)))]
-    retries: Option<u32>,
-    /// The back-off between attempts, such as exponential:2s..10m, fixed:30s or list:1s,1m.
-    #[arg(long, value_name = "BACKOFF")]
-    backoff: Option<Backoff>,
-    /// How an attempt must have ended to be tried again, such as failed,timed-out; or none [default: the task's].
-    #[arg(long, value_name = "OUTCOMES")]
-    retry_on: Option<RetryOn>,
-    /// The longest time of an attempt.
-    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
-    run_timeout: Option<Duration>,
-    /// What limits per key count by, such as a customer.
-    #[arg(long, value_name = "KEY")]
-    limit_key: Option<String>,
-    /// When an attempt is asked to stop, before it is stopped; what it then gives stands.
-    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
-    soft_timeout: Option<Duration>,
     /// The version to run: a version, an alias or sha256:… [default: stable].
     #[arg(long = "version", value_name = "V")]
     version: Option<VersionRef>,
-    /// What runs once the job has completed, with its output: a task, a job as JSON, or the URL of a webhook.
-    #[arg(long, value_name = "TASK|JSON|URL")]
-    on_success: Option<Target>,
-    /// What runs once the job has ended otherwise.
-    #[arg(long, value_name = "TASK|JSON|URL")]
-    on_failure: Option<Target>,
-    /// What runs once the job is a dead letter.
-    #[arg(long, value_name = "TASK|JSON|URL")]
-    on_dead: Option<Target>,
-    /// The next job of a chain, with the output of the one before; may be given several times.
-    #[arg(long = "then", value_name = "TASK|JSON|URL")]
-    then: Vec<Target>,
-    /// A label for the job's result; may be given several times.
+    /// What limits per key count by, such as a customer; see `lovage limit`.
+    #[arg(long, value_name = "KEY")]
+    limit_key: Option<String>,
+    /// A label to find the job and its result by; may be given several times.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
     /// A header for the task; may be given several times.
@@ -119,6 +95,48 @@ pub struct JobArgs {
     /// Submit without checking task and input first; the worker tells what is wrong.
     #[arg(long)]
     unchecked: bool,
+    /// Start the job no sooner than after this, such as 30s, 10m or 1d.
+    #[arg(long, value_name = "SPAN", value_parser = parse_span, conflicts_with = "at", allow_hyphen_values = true,
+        help_heading = STARTS)]
+    delay: Option<Duration>,
+    /// Start the job no sooner than at this time, such as 2026-11-23T18:30:00Z.
+    #[arg(long, value_name = "TIME", value_parser = UnixMs::from_rfc3339, help_heading = STARTS)]
+    at: Option<UnixMs>,
+    /// Do not start the job later than this: a span from now, or a time. It ends as expired then.
+    #[arg(long, value_name = "SPAN|TIME", value_parser = span_or_time, allow_hyphen_values = true,
+        help_heading = STARTS)]
+    expires: Option<When>,
+    /// Further attempts after the first, where it fails [default: the task's].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..i64::from(ATTEMPTS_MAX)),
+        allow_negative_numbers = true, help_heading = ATTEMPTS)]
+    retries: Option<u32>,
+    /// The back-off between attempts, such as exponential:2s..10m, fixed:30s or list:1s,1m [default: the task's].
+    #[arg(long, value_name = "BACKOFF", help_heading = ATTEMPTS)]
+    backoff: Option<Backoff>,
+    /// How an attempt must have ended to be tried again, such as failed,timed-out; or none [default: the task's].
+    #[arg(long, value_name = "OUTCOMES", help_heading = ATTEMPTS)]
+    retry_on: Option<RetryOn>,
+    /// The longest time of an attempt, which is stopped then [default: the task's].
+    #[arg(long, value_name = "SPAN", value_parser = parse_span, help_heading = ATTEMPTS)]
+    run_timeout: Option<Duration>,
+    /// When an attempt is asked to stop, before --run-timeout stops it; what it then gives stands.
+    #[arg(long, value_name = "SPAN", value_parser = parse_span, help_heading = ATTEMPTS)]
+    soft_timeout: Option<Duration>,
+    /// The next job of a chain, with the output of the one before; may be given several times.
+    #[arg(long = "then", value_name = "TASK|JSON|URL", help_heading = AFTERWARDS)]
+    then: Vec<Target>,
+    /// What runs once the job has completed, with its output: a task, a job as JSON such as
+    /// {"task":"notify","queue":"mail"}, or the URL of a webhook.
+    #[arg(long, value_name = "TASK|JSON|URL", help_heading = AFTERWARDS)]
+    on_success: Option<Target>,
+    /// What runs once the job has ended in any other way.
+    #[arg(long, value_name = "TASK|JSON|URL", help_heading = AFTERWARDS)]
+    on_failure: Option<Target>,
+    /// What runs once the job has failed for good and is a dead letter.
+    #[arg(long, value_name = "TASK|JSON|URL", help_heading = AFTERWARDS)]
+    on_dead: Option<Target>,
+    #[command(flatten)]
+    unique: UniqueArgs,
 }
 
 /// Before or after others.

@@ -6,7 +6,9 @@ use super::{Exit, Failure, Output};
 use clap::Subcommand;
 use serde_json::json;
 
-/// Look after webhooks.
+/// See and change the secret that webhooks are signed with.
+///
+/// A webhook is the URL of --on-success, --on-failure, --on-dead, --then of `lovage submit`, or --then of a group.
 #[derive(Debug, Subcommand)]
 pub enum WebhookCommand {
     /// Print the secret that the tenant's webhooks are signed with; whoever has it can sign.

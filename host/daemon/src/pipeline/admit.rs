@@ -70,6 +70,17 @@ pub(super) async fn admit<B: Broker, T>(shared: &Shared<B, T>, decoded: Decoded)
     }
 }
 
+/// The shortest time that a job waits elsewhere: where the broker's clock is ahead of this one, a job that expires comes
+/// back a little too soon, and is not to go round in haste.
+const WAIT_MIN: Duration = Duration::from_millis(250);
+
+/// When a job that is put back comes by itself: at `due`, or when it expires, if that is sooner. It ends then, instead
+/// of being found expired long after.
+fn due_or_expired(job: &Job, due: UnixMs, now: UnixMs) -> UnixMs {
+    let soonest = now.after(WAIT_MIN);
+    job.wishes.expires.map_or(due, |expires| due.min(expires.max(soonest)))
+}
+
 /// Names both times: a job that came late is told from one that was published too late.
 fn expired(job: &Job, expires: UnixMs, now: UnixMs) -> String {
     let what = if job.attempt > 1 { format!("attempt {} was not", job.attempt) } else { "not".to_owned() };

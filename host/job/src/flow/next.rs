@@ -99,7 +99,7 @@ pub fn after(tenant: &TenantName, led: &Led, result: &JobResult, dead: bool) -> 
         trace_parent: led.trace_parent.as_deref(),
     };
     let follow = |target: &Target, kind: Kind, rest: &[Target]| {
-        let id = id_of(&record.id, kind, led.published);
+        let id = id_of(&record.id, kind, record.published);
         let (input, media, object) = match (kind, target) {
             (_, Target::Webhook(url)) => (call(url, event_of(kind, led, result)), Some(JSON), None),
             (Kind::Success | Kind::Then, Target::Job(_)) => {

@@ -129,17 +129,20 @@ fn a_webhook_is_told_in_a_shape_that_stays() {
 }
 
 #[test]
-fn ids_repeat_for_the_same_run_and_differ_for_a_replay() {
+fn ids_follow_the_end_that_is_stored_and_differ_for_a_replay() {
     let led = Led::of(&job(&[("Lovage-On-Failure", "a"), ("Lovage-On-Dead", "a")]), b"").unwrap();
-    let failed = result(OutcomeKind::Failed, "");
-    let ids = |led: &Led| -> Vec<_> {
-        after(&tenant(), led, &failed, true).into_iter().map(|next| next.subject.id.unwrap()).collect()
+    let mut failed = result(OutcomeKind::Failed, "");
+    let ids = |led: &Led, result: &JobResult| -> Vec<_> {
+        after(&tenant(), led, result, true).into_iter().map(|next| next.subject.id.unwrap()).collect()
     };
-    let first = ids(&led);
-    assert_eq!(first, ids(&led));
+    let first = ids(&led, &failed);
     assert_ne!(first[0], first[1], "each kind has its own");
-    let replayed = Led { published: UnixMs(2_000), ..*led };
-    assert!(ids(&replayed).iter().all(|id| !first.contains(id)));
+    // a second copy of the job's message has another time, and the same end
+    let copy = Led { published: UnixMs(2_000), ..*led.clone() };
+    assert_eq!(first, ids(&copy, &failed));
+    // a replay has an end of its own
+    failed.record.published = UnixMs(2_000);
+    assert!(ids(&led, &failed).iter().all(|id| !first.contains(id)));
 }
 
 #[test]

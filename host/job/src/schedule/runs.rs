@@ -3,6 +3,7 @@
 
 use super::Overlap;
 use crate::name::{JobId, ScheduleName};
+use crate::subject::Lot;
 use crate::unit::UnixMs;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,13 @@ pub struct ScheduledRun {
     pub schedule: ScheduleName,
     /// The tick; nothing where the run was asked for by hand.
     pub slot: Option<UnixMs>,
+}
+
+impl ScheduledRun {
+    /// Where runs of the schedule wait for an earlier one.
+    pub fn lot(&self) -> Lot {
+        Lot::new("schedule", self.schedule.as_str(), None)
+    }
 }
 
 /// Who may run a tick: one message, in the latest of the rounds that it made. The same tick may have been planned by

@@ -60,6 +60,8 @@ enum WaitingArg {
     Delayed,
     /// Failed, and due for another attempt.
     WaitingRetry,
+    /// Held by a limit, a pause or an earlier run of a schedule.
+    Held,
 }
 
 fn grace(text: &str) -> Result<Duration, String> {
@@ -82,6 +84,7 @@ impl CancelArgs {
                 WaitingArg::Queued => ListState::Queued,
                 WaitingArg::Delayed => ListState::Delayed,
                 WaitingArg::WaitingRetry => ListState::WaitingRetry,
+                WaitingArg::Held => ListState::Held,
             }),
             task: self.task.clone(),
             queue: self.queue.clone(),

@@ -6,7 +6,7 @@ use super::super::submit::JobArgs;
 use super::super::{Exit, Failure, Output};
 use super::{failure, show};
 use crate::clock::now;
-use clap::Args;
+use clap::{Arg, Args};
 use lovage_client::{Client, NewJob, NewSchedule, Put, ScheduleFault, SubmitError, When};
 use lovage_job::name::{ScheduleName, TaskName};
 use lovage_job::schedule::{Missed, Overlap, ScheduleError, ScheduleRecord, TimingText};
@@ -14,9 +14,16 @@ use lovage_job::unit::{UnixMs, parse_span};
 use serde_json::json;
 use std::time::Duration;
 
-/// A schedule: exactly one of --cron, --every and --at says when. --id, --key, --delay and --expires are of single
-/// jobs and refused.
+/// Shown under the help.
+const EXAMPLES: &str = "\
+Examples:
+  lovage schedule add nightly --task report --cron '30 2 * * *' --zone Europe/Berlin
+  lovage schedule add pulse --task ping --every 30s --overlap skip
+  lovage schedule add launch --task announce --at 2030-01-01T00:00:00Z --input '{\"year\":2030}'";
+
+/// A schedule: exactly one of --cron, --every and --at says when. What is of single jobs is refused, and not shown.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, mut_args(of_schedules))]
 pub struct AddArgs {
     /// The schedule's name; one of the same name is replaced.
     name: ScheduleName,
@@ -46,6 +53,16 @@ pub struct AddArgs {
     overlap: Overlap,
     #[command(flatten)]
     job: JobArgs,
+}
+
+/// The options of jobs as schedules have them.
+fn of_schedules(arg: Arg) -> Arg {
+    match arg.get_id().as_str() {
+        "id" | "delay" | "expires" | "idempotency_key" | "window" | "unique" | "debounce" | "debounce_max"
+        | "throttle" => arg.hide(true),
+        "at" => arg.help("Run once, at this time, such as 2026-11-23T18:30:00Z").help_heading("Options"),
+        _ => arg,
+    }
 }
 
 pub(super) async fn main(args: AddArgs, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {

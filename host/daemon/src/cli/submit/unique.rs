@@ -10,25 +10,25 @@ const WINDOW_DEFAULT: Duration = Duration::from_secs(86_400);
 
 /// What makes a job one with others of its task. A submission that is one with another job prints that job's id.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "One with other jobs")]
+#[command(next_help_heading = "One job for each key")]
 pub(super) struct UniqueArgs {
-    /// One job for each task and key within --window, whatever becomes of it.
+    /// Submit one job for each task and key within --window, whatever becomes of it.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["unique", "id"])]
     pub(super) idempotency_key: Option<String>,
     /// How long an idempotency key holds [default: 1d].
     #[arg(long, value_name = "SPAN", value_parser = parse_span, requires = "idempotency_key")]
     pub(super) window: Option<Duration>,
-    /// One job for each task and key until it has ended; with --debounce or --throttle as they say.
+    /// Submit no job while another of the same task and key has not ended; --debounce and --throttle change that.
     #[arg(long, value_name = "KEY", conflicts_with = "id")]
     pub(super) unique: Option<String>,
-    /// Start the job so long after the last submission of its key, with the input of that one.
+    /// Start the job this long after the last submission of its key, with that one's input.
     #[arg(long, value_name = "SPAN", value_parser = parse_span, requires = "unique",
         conflicts_with_all = ["throttle", "delay", "at"])]
     pub(super) debounce: Option<Duration>,
-    /// Start a debounced job so long after the first submission at the latest.
+    /// Start a debounced job this long after the first submission of its key at the latest.
     #[arg(long, value_name = "SPAN", value_parser = parse_span, requires = "debounce")]
     pub(super) debounce_max: Option<Duration>,
-    /// Start at most one job of its key in this time.
+    /// Start at most one job of its key in each span of this length.
     #[arg(long, value_name = "SPAN", value_parser = parse_span, requires = "unique")]
     pub(super) throttle: Option<Duration>,
 }

@@ -8,7 +8,7 @@ use super::super::decode::Decoded;
 use super::super::execute::event_of;
 use super::super::judge::put_back;
 use super::super::{Shared, Step};
-use super::release;
+use super::{due_or_expired, release};
 use crate::clock::now;
 use crate::ports::{Broker, BrokerError, Delivery, GiveBack, Holds};
 use lovage_job::event::Happening;
@@ -115,10 +115,11 @@ fn wait<B, T>(
     places: &Places,
     waits: Wait,
 ) -> Step<(Decoded, Holds)> {
-    let Wait { lot, due } = waits;
+    let (at, lot) = (now(), waits.lot);
+    let due = due_or_expired(&job, waits.due, at);
     let reason = format!("waits for {}", about_lot(lot.as_str()));
     let what = Happening::Waiting { lot: lot.to_string(), message: reason, due };
-    let event = event_of(shared, &job, now(), what);
+    let event = event_of(shared, &job, at, what);
     let mut headers = job.put_back(&message.headers);
     match places.is_empty() {
         true => headers.remove(header::RESERVED),

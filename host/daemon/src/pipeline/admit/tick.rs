@@ -9,7 +9,7 @@ use super::super::decode::{Decoded, End};
 use super::super::execute::event_of;
 use super::super::judge::put_back;
 use super::super::{Shared, Step};
-use super::release;
+use super::{due_or_expired, release};
 use crate::clock::now;
 use crate::ports::{Broker, BrokerError, Delivery, Ending, Settlement};
 use lovage_job::event::Happening;
@@ -39,7 +39,7 @@ enum Gate {
 
 /// Where runs of a schedule wait for an earlier one.
 pub(in super::super) fn lot_of(run: &ScheduledRun) -> Lot {
-    Lot::new("schedule", run.schedule.as_str(), None)
+    run.lot()
 }
 
 /// Lets a job pass that is no run of a schedule, or one that should be run now.
@@ -60,7 +60,8 @@ pub(super) async fn check<B: Broker, T>(shared: &Shared<B, T>, decoded: Decoded)
         }
         Ok(Gate::Wait(active)) => {
             let (at, lot) = (now(), lot_of(run));
-            let (due, reason) = (at.after(WAIT), format!("run {active} of the schedule has not ended"));
+            let (due, reason) =
+                (due_or_expired(&job, at.after(WAIT), at), format!("run {active} of the schedule has not ended"));
             let what = Happening::Waiting { lot: lot.to_string(), message: reason, due };
             let (headers, event) = (job.put_back(&message.headers), event_of(shared, &job, at, what));
             Step::End(put_back(message, &job, Some(lot), due, headers, event))
