@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lovage_client::NewJob;
 use lovage_job::{
-    child::{ChildName, child_id},
+    child::{ChildName, child_id, group_id},
     header,
     name::JobId,
     outcome::OutcomeKind,
@@ -111,6 +111,82 @@ async fn children_are_submitted_once_over_a_retry() {
         let name = if keyed { ChildName::Key("3".to_owned()) } else { ChildName::Number(3) };
         assert_eq!(told["ids"][3], child_id(&result.record.id, &name).as_str());
     }
+}
+
+#[tokio::test]
+async fn group_of_a_job_is_there_once_over_a_retry_and_completes_once() {
+    let seat = seat_with("brood").await;
+    let input = json!({"members": 20, "task": "echo", "then": "echo", "fail_until": 2});
+    let result = seat.jobs.run(job("litter", input).retries(1)).await;
+    let told = body(&result);
+    assert_eq!(
+        (&told["attempt"], &told["existing"], &told["refusal"]),
+        (&json!(2), &json!(true), &Value::Null),
+        "{told}"
+    );
+    let id = group_id(&result.record.id, &ChildName::Number(0)).unwrap();
+    assert_eq!((&told["group"], &told["completion"]), (&json!(id), &json!(id.completion())));
+    let completed = seat.jobs.result(&id.completion()).await;
+    let given = body(&completed);
+    assert_eq!((&given["size"], &given["failed_count"]), (&json!(20), &json!(0)));
+    assert_eq!(given["results"], json!((0..20).collect::<Vec<u32>>()));
+    assert_eq!((completed.record.tags.as_slice(), completed.record.attempt), (&["litter".to_owned()][..], 1));
+    let record = seat.jobs.client.group(&id).await.unwrap().unwrap();
+    assert_eq!((record.parent.as_ref(), record.depth, record.size), (Some(&result.record.id), 1, 20));
+    // the second attempt made no second group, and every member ran once
+    let second = group_id(&result.record.id, &ChildName::Number(1)).unwrap();
+    assert_eq!(seat.jobs.client.group(&second).await.unwrap(), None);
+    for index in 0..20 {
+        let member = seat.jobs.result(&id.member(index)).await;
+        assert_eq!((body(&member), member.record.attempt), (json!(index), 1));
+    }
+}
+
+#[tokio::test]
+async fn group_that_cannot_be_is_refused_with_the_reason() {
+    let seat = seat_with("brood").await;
+    for (members, task, then, follow, reason) in [
+        (0, "echo", "echo", None, "between 1 and 10000"),
+        (1_001, "echo", "echo", None, "submit.fanout"),
+        (2, "nobody-pushed-this", "echo", None, "there is no task"),
+        (2, "echo", "Not a task", None, "the completion job: task name"),
+        (2, "echo", "echo", Some("gopher://a"), "member 0: on-success: "),
+    ] {
+        let input = json!({"members": members, "task": task, "then": then, "follow": follow});
+        let told = body(&seat.jobs.run(job("litter", input)).await);
+        let refusal = told["refusal"].as_str().unwrap_or_else(|| panic!("{told}"));
+        assert!(refusal.contains(reason) && refusal.len() < 400, "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn group_does_not_begin_where_its_completion_would_be_too_deep() {
+    let seat = seat_with("brood").await;
+    let input = json!({"members": 1, "task": "echo", "then": "echo"}).to_string();
+    let deep = seat.jobs.publish("job.default.litter", &[(header::DEPTH, "31")], input.clone()).await;
+    let told = body(&seat.jobs.result(&deep.id).await);
+    assert!(told["refusal"].as_str().unwrap().contains("deeper than 32"), "{told}");
+    let above = seat.jobs.publish("job.default.litter", &[(header::DEPTH, "30")], input).await;
+    let told = body(&seat.jobs.result(&above.id).await);
+    assert_eq!(told["refusal"], Value::Null);
+    let completion = told["completion"].as_str().unwrap().parse().unwrap();
+    assert_eq!(body(&seat.jobs.result(&completion).await)["results"], json!([0]));
+}
+
+#[tokio::test]
+async fn chained_child_passes_its_output_on() {
+    let seat = seat_with("brood").await;
+    let told =
+        body(&seat.jobs.run(job("relay", json!({"then": ["echo", r#"{"task":"echo","tags":["last"]}"#]}))).await);
+    let mut id: JobId = told.as_str().unwrap().parse().unwrap();
+    for tags in [&[][..], &[], &["last".to_owned()]] {
+        let link = seat.jobs.result(&id).await;
+        assert_eq!((body(&link), link.record.tags.as_slice()), (json!("baton"), tags));
+        let published = link.record.published.0.to_string();
+        id = JobId::from_parts("f", &[link.record.id.as_str(), "then", &published]);
+    }
+    let told = body(&seat.jobs.run(job("relay", json!({"then": ["Not a task"]}))).await);
+    assert!(told.as_str().unwrap().starts_with("then: "), "{told}");
 }
 
 #[tokio::test]

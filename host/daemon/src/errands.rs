@@ -4,7 +4,7 @@
 use crate::ports::BrokerError;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use lovage_client::NewJob;
+use lovage_client::{NewGroup, NewJob};
 use lovage_job::name::{JobId, TenantName};
 use std::fmt::Debug;
 
@@ -23,6 +23,8 @@ pub enum ChildFault {
 pub trait Errands: Send + Sync + Debug {
     /// Submits a job under its own id; true where it was there before.
     fn submit<'a>(&'a self, tenant: &'a TenantName, job: NewJob) -> BoxFuture<'a, Result<bool, ChildFault>>;
+    /// Submits a group under its own id; true where it was there before. Safe to repeat.
+    fn submit_group<'a>(&'a self, tenant: &'a TenantName, group: NewGroup) -> BoxFuture<'a, Result<bool, ChildFault>>;
     /// Whether there is a job of this id, in whatever state.
     fn is_known<'a>(&'a self, tenant: &'a TenantName, id: &'a JobId) -> BoxFuture<'a, Result<bool, BrokerError>>;
     /// Keeps a value for a job under a plain name; returns once the broker has confirmed it.

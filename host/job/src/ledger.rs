@@ -1,7 +1,8 @@
 //! What a job has kept and submitted over all its attempts, so that limits hold for the job and not only for one
 //! attempt. One small record beside the values themselves.
 
-use crate::child::ChildLimit;
+use crate::child::{ChildLimit, GROUPS_MAX};
+use crate::name::GroupId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -54,6 +55,9 @@ pub struct Ledger {
     values: BTreeMap<String, u64>,
     /// New children, over all attempts.
     children: u32,
+    /// The size of each group by its id; its members are children, too.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    groups: BTreeMap<GroupId, u32>,
 }
 
 /// The name under which a value is stored: keys are the guest's and may hold anything.
@@ -100,7 +104,7 @@ impl Ledger {
 
     /// Whether one more child may be, of at most `most`.
     pub fn room_for_child(&self, most: u32) -> Result<(), ChildLimit> {
-        if self.children < most { Ok(()) } else { Err(ChildLimit::Job { most }) }
+        if self.children() < most { Ok(()) } else { Err(ChildLimit::Job { most }) }
     }
 
     /// Counts a child that was not there before.
@@ -108,9 +112,27 @@ impl Ledger {
         self.children = self.children.saturating_add(1);
     }
 
-    /// New children over all attempts.
+    /// Enters a group of so many members; all children together are at most `most`. True where the record changed, which
+    /// must then be stored before the group is submitted: under the same id it is never counted again, so that a repeat
+    /// after a crash costs nothing, while an entry without its group only takes up room.
+    pub fn enter_group(&mut self, id: &GroupId, size: u32, most: u32) -> Result<bool, ChildLimit> {
+        let before = self.groups.get(id).copied();
+        if before.is_some_and(|before| before >= size) {
+            return Ok(false);
+        }
+        if before.is_none() && self.groups.len() >= GROUPS_MAX {
+            return Err(ChildLimit::Groups);
+        }
+        if self.children().saturating_sub(before.unwrap_or(0)).saturating_add(size) > most {
+            return Err(ChildLimit::Job { most });
+        }
+        self.groups.insert(id.clone(), size);
+        Ok(true)
+    }
+
+    /// New children over all attempts, members of groups among them.
     pub fn children(&self) -> u32 {
-        self.children
+        self.groups.values().fold(self.children, |sum, size| sum.saturating_add(*size))
     }
 }
 
@@ -118,6 +140,33 @@ impl Ledger {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn group(name: &str) -> GroupId {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn members_of_groups_are_children_and_a_repeat_counts_once() {
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.enter_group(&group("a"), 6, 10), Ok(true));
+        assert_eq!(ledger.enter_group(&group("a"), 6, 10), Ok(false));
+        assert_eq!(ledger.enter_group(&group("b"), 5, 10), Err(ChildLimit::Job { most: 10 }));
+        assert_eq!(ledger.enter_group(&group("a"), 9, 10), Ok(true), "a larger one counts for all of its members");
+        ledger.add_child();
+        assert_eq!((ledger.children(), ledger.room_for_child(10)), (10, Err(ChildLimit::Job { most: 10 })));
+        let stored: Ledger = serde_json::from_slice(&serde_json::to_vec(&ledger).unwrap()).unwrap();
+        assert_eq!(stored, ledger);
+    }
+
+    #[test]
+    fn a_job_has_100_groups() {
+        let mut ledger = Ledger::default();
+        for number in 0..GROUPS_MAX {
+            assert_eq!(ledger.enter_group(&group(&format!("g{number}")), 1, u32::MAX), Ok(true));
+        }
+        assert_eq!(ledger.enter_group(&group("more"), 1, u32::MAX), Err(ChildLimit::Groups));
+        assert_eq!(ledger.enter_group(&group("g7"), 1, u32::MAX), Ok(false));
+    }
 
     #[test]
     fn a_key_of_any_bytes_becomes_a_plain_name() {

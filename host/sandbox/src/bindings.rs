@@ -5,6 +5,7 @@ wasmtime::component::bindgen!({
     world: "lovage:task/task",
     imports: {
         "lovage:task/jobs.submit": async | trappable,
+        "lovage:task/jobs.submit-group": async | trappable,
         "lovage:task/checkpoint.save": async | trappable,
         "lovage:task/checkpoint.load": async | trappable,
         default: trappable,

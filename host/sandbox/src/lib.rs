@@ -30,9 +30,11 @@ mod tests;
 
 pub use attempt::cancel::CancelSignal;
 pub use attempt::event::{AttemptEvent, EventSink, LogLevel};
+pub use attempt::follow::Followers;
+pub use attempt::recorded::group::RecordedGroup;
 pub use attempt::recorded::{Recorded, RecordedChild};
 pub use attempt::request::{AttemptControl, AttemptReport, AttemptRequest, JobInfo};
-pub use attempt::services::{ChildId, ChildJob, Refusal, Services};
+pub use attempt::services::{ChildGroup, ChildId, ChildJob, GroupHeld, Refusal, Services};
 pub use attempt::simulation::Simulation;
 pub use cache::artifact::ArtifactPath;
 pub use cache::error::CacheError;

@@ -26,12 +26,14 @@ pub struct NewGroup {
     /// The group's id, where the caller chooses one; a group of the same id is submitted once, and a submission that
     /// stopped half-way is taken up again.
     pub id: Option<GroupId>,
+    /// The job that submits this group, and how many jobs led to the members: for what submits groups for a job.
+    pub parent: Option<(JobId, u32)>,
 }
 
 impl NewGroup {
     /// A group that fails when one of its members does.
     pub fn new(members: Vec<NewJob>, completion: Target) -> Self {
-        Self { members, completion, policy: OnMemberFailure::default(), id: None }
+        Self { members, completion, policy: OnMemberFailure::default(), id: None, parent: None }
     }
 
     /// Treats failed members so.
@@ -45,6 +47,13 @@ impl NewGroup {
     #[must_use]
     pub fn id(mut self, id: GroupId) -> Self {
         self.id = Some(id);
+        self
+    }
+
+    /// Comes from this job, and its members lie so deep below the first of them.
+    #[must_use]
+    pub fn parent(mut self, parent: JobId, depth: u32) -> Self {
+        self.parent = Some((parent, depth));
         self
     }
 }
@@ -99,8 +108,12 @@ impl Client {
     /// from the group's: a submitter that stops half-way repeats the whole under the same id.
     pub async fn submit_group(&self, group: NewGroup) -> Result<SubmittedGroup, GroupError> {
         let id = group.id.clone().map_or_else(fresh_group, Ok)?;
-        let record = GroupRecord::new(id.clone(), group.members.len(), group.policy, group.completion.clone(), now())?;
-        let members = self.checked(&id, group.members).await?;
+        let mut record =
+            GroupRecord::new(id.clone(), group.members.len(), group.policy, group.completion.clone(), now())?;
+        if let Some((parent, depth)) = group.parent.clone() {
+            (record.parent, record.depth) = (Some(parent), depth);
+        }
+        let members = self.checked(&id, group.members, group.parent).await?;
         let existing = match self.create_group(&record).await? {
             Written::Yes => None,
             Written::Conflict => self.group(&id).await?,
@@ -125,7 +138,12 @@ impl Client {
     }
 
     /// The members as they are submitted: under their own ids, checked against the catalogue already.
-    async fn checked(&self, group: &GroupId, members: Vec<NewJob>) -> Result<Vec<NewJob>, GroupError> {
+    async fn checked(
+        &self,
+        group: &GroupId,
+        members: Vec<NewJob>,
+        parent: Option<(JobId, u32)>,
+    ) -> Result<Vec<NewJob>, GroupError> {
         let mut checked = Vec::with_capacity(members.len());
         for (index, mut job) in members.into_iter().enumerate() {
             let failed = |error: SubmitError| GroupError::Member { group: group.clone(), index, error };
@@ -135,6 +153,7 @@ impl Client {
             let place = GroupPlace { group: group.clone(), index: u32::try_from(index).unwrap_or(u32::MAX) };
             job.id = Some(place.member());
             job.group = Some(place);
+            job.parent = parent.clone().or(job.parent);
             let prepared = job.clone().prepare(&self.tenant, now(), fresh_id).map_err(|error| failed(error.into()))?;
             if !job.unchecked {
                 self.check_input(&prepared).await.map_err(|fault| failed(fault.into()))?;

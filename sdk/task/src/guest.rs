@@ -71,15 +71,32 @@ pub(crate) mod context {
 pub(crate) mod jobs {
     use super::bindings::lovage::task::jobs as host;
     use super::millis_up;
-    use crate::jobs::{Lane, NewJob, SubmitError, Submitted};
+    use crate::jobs::{Group, Lane, NewGroup, NewJob, OnMemberFailure, SubmitError, Submitted};
 
     pub(crate) fn submit(job: NewJob) -> Result<Submitted, SubmitError> {
+        let submitted = host::submit(&wire(job));
+        submitted.map(|host::Submitted { id, existing }| Submitted { id, existing }).map_err(error)
+    }
+
+    pub(crate) fn submit_group(group: NewGroup) -> Result<Group, SubmitError> {
+        let members: Vec<_> = group.members.into_iter().map(wire).collect();
+        let policy = match group.on_member_failure {
+            OnMemberFailure::Fail => host::OnMemberFailure::Fail,
+            OnMemberFailure::Cancel => host::OnMemberFailure::Cancel,
+            OnMemberFailure::Continue => host::OnMemberFailure::Continue,
+        };
+        let held = host::submit_group(&members, &wire(group.completion), policy, group.key.as_deref());
+        let held = held.map_err(error)?;
+        Ok(Group { id: held.id, existing: held.existing, completion: held.completion, members: held.members })
+    }
+
+    fn wire(job: NewJob) -> host::NewJob {
         let lane = job.lane.map(|lane| match lane {
             Lane::High => host::Lane::High,
             Lane::Normal => host::Lane::Normal,
             Lane::Low => host::Lane::Low,
         });
-        let job = host::NewJob {
+        host::NewJob {
             task: job.task,
             input: job.input,
             content_type: job.content_type,
@@ -92,14 +109,20 @@ pub(crate) mod jobs {
             tags: job.tags,
             limit_key: job.limit_key,
             version: job.version,
-        };
-        let submitted = host::submit(&job);
-        submitted.map(|host::Submitted { id, existing }| Submitted { id, existing }).map_err(|error| match error {
+            on_success: job.on_success,
+            on_failure: job.on_failure,
+            on_dead: job.on_dead,
+            then: job.then,
+        }
+    }
+
+    fn error(error: host::SubmitError) -> SubmitError {
+        match error {
             host::SubmitError::Invalid(text) => SubmitError::Invalid(text),
             host::SubmitError::Limit(text) => SubmitError::Limit(text),
             host::SubmitError::Denied(text) => SubmitError::Denied(text),
             host::SubmitError::Unavailable(text) => SubmitError::Unavailable(text),
-        })
+        }
     }
 }
 

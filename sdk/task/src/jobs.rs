@@ -17,11 +17,14 @@
 //! }
 //! ```
 
+mod group;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
+pub use self::group::{Group, Members, NewGroup, OnMemberFailure, group};
 use crate::{Bytes, TaskError};
 
 /// Before or after others in a queue.
@@ -60,6 +63,14 @@ pub struct NewJob {
     pub limit_key: Option<String>,
     /// The version, alias or digest to run.
     pub version: Option<String>,
+    /// What runs once it has completed.
+    pub on_success: Option<String>,
+    /// What runs once it has ended without completing.
+    pub on_failure: Option<String>,
+    /// What runs once it is a dead letter.
+    pub on_dead: Option<String>,
+    /// What runs one after another once it has completed.
+    pub then: Vec<String>,
 }
 
 impl NewJob {
@@ -78,6 +89,10 @@ impl NewJob {
             tags: Vec::new(),
             limit_key: None,
             version: None,
+            on_success: None,
+            on_failure: None,
+            on_dead: None,
+            then: Vec::new(),
         }
     }
 
@@ -160,6 +175,37 @@ impl NewJob {
         self.version = Some(version.into());
         self
     }
+
+    /// Is followed by this once it has completed, with its output as input: the name of a task, a job as JSON such as
+    /// `{"task":"word-stats","retries":2}`, or the URL of a webhook.
+    #[must_use]
+    pub fn on_success(mut self, target: impl Into<String>) -> Self {
+        self.on_success = Some(target.into());
+        self
+    }
+
+    /// Is followed by this once it has ended without completing, for whatever reason; written as for
+    /// [`on_success`](Self::on_success).
+    #[must_use]
+    pub fn on_failure(mut self, target: impl Into<String>) -> Self {
+        self.on_failure = Some(target.into());
+        self
+    }
+
+    /// Is followed by this once it is a dead letter; written as for [`on_success`](Self::on_success).
+    #[must_use]
+    pub fn on_dead(mut self, target: impl Into<String>) -> Self {
+        self.on_dead = Some(target.into());
+        self
+    }
+
+    /// Is followed by one more job of its chain, which gets the output of the one before; written as for
+    /// [`on_success`](Self::on_success).
+    #[must_use]
+    pub fn then(mut self, target: impl Into<String>) -> Self {
+        self.then.push(target.into());
+        self
+    }
 }
 
 /// A child that the broker holds.
@@ -208,11 +254,19 @@ use crate::guest::jobs as host;
 
 #[cfg(not(target_family = "wasm"))]
 mod host {
-    use super::{NewJob, SubmitError, Submitted};
+    use super::{Group, NewGroup, NewJob, SubmitError, Submitted};
 
     pub(super) fn submit(job: NewJob) -> Result<Submitted, SubmitError> {
         eprintln!("submit {} {}", job.task, String::from_utf8_lossy(&job.input));
         Ok(Submitted { id: job.key.unwrap_or(job.task), existing: false })
+    }
+
+    pub(super) fn submit_group(group: NewGroup) -> Result<Group, SubmitError> {
+        let NewGroup { members, completion, key, .. } = group;
+        let id = key.unwrap_or_else(|| format!("group-{}", completion.task));
+        eprintln!("submit group {id}: {} members, then {}", members.len(), completion.task);
+        let members = (0..members.len()).map(|index| format!("{id}_{index}")).collect();
+        Ok(Group { completion: format!("{id}_done"), existing: false, members, id })
     }
 }
 

@@ -106,7 +106,7 @@ async fn submit_group(args: SubmitArgs, connection: &ConnectionArgs, output: Out
         PolicyArg::Cancel => OnMemberFailure::Cancel,
         PolicyArg::Continue => OnMemberFailure::Continue,
     };
-    let group = NewGroup { members, completion: args.then, policy, id: args.id };
+    let group = NewGroup { id: args.id, ..NewGroup::new(members, args.then).policy(policy) };
     let submitted = client.submit_group(group).await.map_err(failure)?;
     if args.wait {
         let result =

@@ -10,7 +10,7 @@ use async_nats::jetstream::{Context, kv};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use lovage_client::{Client, JobState, NewJob, SubmitError};
+use lovage_client::{Client, GroupError, JobState, NewGroup, NewJob, SubmitError};
 use lovage_job::ledger::Ledger;
 use lovage_job::name::{JobId, TenantName};
 use lovage_job::subject::asset;
@@ -64,6 +64,11 @@ impl Errands for NatsErrands {
     fn submit<'a>(&'a self, tenant: &'a TenantName, job: NewJob) -> BoxFuture<'a, Result<bool, ChildFault>> {
         let client = self.client(tenant);
         async move { client.submit(job).await.map(|submitted| submitted.existing).map_err(fault) }.boxed()
+    }
+
+    fn submit_group<'a>(&'a self, tenant: &'a TenantName, group: NewGroup) -> BoxFuture<'a, Result<bool, ChildFault>> {
+        let client = self.client(tenant);
+        async move { client.submit_group(group).await.map(|submitted| submitted.existing).map_err(group_fault) }.boxed()
     }
 
     fn is_known<'a>(&'a self, tenant: &'a TenantName, id: &'a JobId) -> BoxFuture<'a, Result<bool, BrokerError>> {
@@ -160,5 +165,17 @@ fn fault(error: SubmitError) -> ChildFault {
         | SubmitError::Contended { .. }
         | SubmitError::Refused { .. }
         | SubmitError::Indeterminate { .. } => ChildFault::Unavailable(error.to_string()),
+    }
+}
+
+fn group_fault(error: GroupError) -> ChildFault {
+    let text = error.to_string();
+    match error {
+        GroupError::Invalid(_) | GroupError::Another(_) => ChildFault::Invalid(text),
+        GroupError::Member { error, .. } => match fault(error) {
+            ChildFault::Invalid(_) => ChildFault::Invalid(text),
+            ChildFault::Unavailable(_) => ChildFault::Unavailable(text),
+        },
+        GroupError::Unknown(_) | GroupError::Read(_) | GroupError::Follow(_) => ChildFault::Unavailable(text),
     }
 }

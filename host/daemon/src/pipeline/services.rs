@@ -3,6 +3,8 @@
 //! A retry must find what an earlier attempt did, so nothing here depends on the attempt: ids of children come from the
 //! job's id and what it calls them, and values lie under the job's id.
 
+mod group;
+
 use crate::errands::{ChildFault, Errands, LEDGER};
 use crate::ports::{BrokerError, Delivery};
 use futures::FutureExt;
@@ -10,11 +12,12 @@ use futures::future::BoxFuture;
 use lovage_client::NewJob;
 use lovage_job::catalog::Grant;
 use lovage_job::child::{ChildLimit, ChildName, child_id, depth_below, depth_of};
+use lovage_job::flow::FlowError;
 use lovage_job::job::Job;
 use lovage_job::ledger::{Ledger, stored_name};
 use lovage_job::name::{JobId, NameError, TenantName};
-use lovage_job::subject::{JobSubject, Lane};
-use lovage_sandbox::{ChildId, ChildJob, Refusal, Services};
+use lovage_job::subject::JobSubject;
+use lovage_sandbox::{ChildGroup, ChildId, ChildJob, GroupHeld, Refusal, Services};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -45,6 +48,7 @@ struct Book {
     unwritten: u32,
     submits: u32,
     numbered: u32,
+    groups_numbered: u32,
 }
 
 impl GuestServices {
@@ -86,12 +90,13 @@ impl GuestServices {
         self.book.lock().await.ledger.is_some()
     }
 
+    fn check_grant(&self) -> Result<(), Refusal> {
+        let text = "the component was not granted to submit jobs; push it with --allow submit";
+        self.may_submit.then_some(()).ok_or_else(|| Refusal::Denied(text.to_owned()))
+    }
+
     async fn submit_child(&self, job: ChildJob) -> Result<ChildId, Refusal> {
-        if !self.may_submit {
-            let text = "the component was not granted to submit jobs; push it with --allow submit";
-            return Err(Refusal::Denied(text.to_owned()));
-        }
-        let limit = |limit: ChildLimit| Refusal::Limit(limit.to_string());
+        self.check_grant()?;
         let depth = depth_below(self.depth).map_err(limit)?;
         let mut book = self.book.lock().await;
         if book.submits >= self.fanout {
@@ -106,7 +111,7 @@ impl GuestServices {
             }
         };
         let id = child_id(&self.id, &name);
-        let child = self.child(job, id.clone(), depth).map_err(|error| Refusal::Invalid(error.to_string()))?;
+        let child = self.job(job).map_err(invalid)?.id(id.clone()).parent(self.id.clone(), depth);
         let full = self.ledger(&mut book).await?.room_for_child(self.fanout);
         if let Err(reached) = full {
             // a retry may name again what is there
@@ -123,16 +128,15 @@ impl GuestServices {
     }
 
     /// The job to submit; where it says nothing it waits where its parent did.
-    fn child(&self, job: ChildJob, id: JobId, depth: u32) -> Result<NewJob, NameError> {
-        let mut child = NewJob::new(job.task.parse()?, job.input).id(id).parent(self.id.clone(), depth);
-        child.queue = job.queue.map_or_else(|| Ok(self.subject.queue.clone()), |queue| queue.parse())?;
-        child.lane = match job.lane {
-            Some("high") => Lane::High,
-            Some("low") => Lane::Low,
-            Some(_) => Lane::Normal,
-            None => self.subject.lane,
-        };
-        child.version = job.version.map(|version| version.parse()).transpose()?;
+    fn job(&self, job: ChildJob) -> Result<NewJob, FlowError> {
+        let name = |error: NameError| FlowError(error.to_string());
+        let follow = job.followers()?;
+        let queue = job.queue_or(&self.subject.queue).map_err(name)?;
+        let lane = job.lane_or(self.subject.lane);
+        let mut child = NewJob::new(job.task.parse().map_err(name)?, job.input).queue(queue).lane(lane);
+        child.version = job.version.map(|version| version.parse()).transpose().map_err(name)?;
+        (child.on_success, child.on_failure) = (follow.on_success, follow.on_failure);
+        (child.on_dead, child.then) = (follow.on_dead, follow.then);
         child.content_type = job.content_type;
         child.retries = job.retries;
         child.timeout = job.timeout_ms.map(Duration::from_millis);
@@ -195,6 +199,10 @@ impl Services for GuestServices {
         self.submit_child(job).boxed()
     }
 
+    fn submit_group(&self, group: ChildGroup) -> BoxFuture<'_, Result<GroupHeld, Refusal>> {
+        self.submit_children(group).boxed()
+    }
+
     fn save(&self, key: String, value: Vec<u8>) -> BoxFuture<'_, Result<(), Refusal>> {
         async move { self.save_value(&key, value).await }.boxed()
     }
@@ -202,6 +210,14 @@ impl Services for GuestServices {
     fn load(&self, key: String) -> BoxFuture<'_, Result<Option<Vec<u8>>, Refusal>> {
         async move { self.load_value(&key).await }.boxed()
     }
+}
+
+fn limit(limit: ChildLimit) -> Refusal {
+    Refusal::Limit(limit.to_string())
+}
+
+fn invalid(error: impl std::fmt::Display) -> Refusal {
+    Refusal::Invalid(error.to_string())
 }
 
 fn unavailable(error: BrokerError) -> Refusal {

@@ -2,6 +2,7 @@
 
 use super::*;
 use bytes::Bytes;
+use lovage_client::NewGroup;
 use lovage_job::header::{self, Headers};
 use lovage_job::ledger::COUNT_MAX;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use std::sync::Mutex as StdMutex;
 #[derive(Debug, Default)]
 struct Memory {
     jobs: StdMutex<BTreeSet<String>>,
+    groups: StdMutex<BTreeMap<String, NewGroup>>,
     kept: StdMutex<BTreeMap<String, Bytes>>,
 }
 
@@ -17,6 +19,11 @@ impl Errands for Memory {
     fn submit<'a>(&'a self, _: &'a TenantName, job: NewJob) -> BoxFuture<'a, Result<bool, ChildFault>> {
         let id = job.id.unwrap().to_string();
         async move { Ok(!self.jobs.lock().unwrap().insert(id)) }.boxed()
+    }
+    fn submit_group<'a>(&'a self, _: &'a TenantName, group: NewGroup) -> BoxFuture<'a, Result<bool, ChildFault>> {
+        let id = group.id.clone().unwrap();
+        let existing = self.groups.lock().unwrap().insert(id.to_string(), group).is_some();
+        async move { Ok(existing) }.boxed()
     }
     fn is_known<'a>(&'a self, _: &'a TenantName, id: &'a JobId) -> BoxFuture<'a, Result<bool, BrokerError>> {
         async move { Ok(self.jobs.lock().unwrap().contains(id.as_str())) }.boxed()
@@ -147,4 +154,71 @@ async fn values_are_found_by_the_next_attempt_and_counted() {
     assert!(matches!(third.save("more".to_owned(), Vec::new()).await, Err(Refusal::Limit(_))));
     third.save("a".to_owned(), b"two".to_vec()).await.unwrap();
     assert_eq!(third.load("a".to_owned()).await, Ok(Some(b"two".to_vec())));
+}
+
+fn group(size: usize) -> ChildGroup {
+    ChildGroup { members: vec![child(None); size], completion: child(None), ..ChildGroup::default() }
+}
+
+#[tokio::test]
+async fn a_retry_submits_the_same_groups_and_counts_them_once() {
+    let memory = Arc::new(Memory::default());
+    let mut held = Vec::new();
+    for existing in [false, true, true] {
+        let services = attempt(&memory, 2, &Grant::ALL, 10);
+        for key in [None, Some("a"), None] {
+            let submitted =
+                services.submit_group(ChildGroup { key: key.map(str::to_owned), ..group(3) }).await.unwrap();
+            assert_eq!((submitted.existing, submitted.size), (existing, 3));
+            held.push(submitted.id);
+        }
+        services.close().await;
+    }
+    assert_eq!((&held[..3], &held[..3]), (&held[3..6], &held[6..]));
+    let groups = memory.groups.lock().unwrap();
+    assert_eq!(groups.len(), 3);
+    let (_, first) = groups.iter().next().unwrap();
+    assert_eq!(first.parent, Some(("p1".parse().unwrap(), 3)), "its members lie one deeper than their parent");
+}
+
+#[tokio::test]
+async fn members_count_against_the_fan_out_of_attempt_and_job() {
+    let memory = Arc::new(Memory::default());
+    let first = attempt(&memory, 0, &Grant::ALL, 10);
+    first.submit_group(group(8)).await.unwrap();
+    let Err(Refusal::Limit(text)) = first.submit_group(group(3)).await else { panic!("11 children") };
+    assert!(text.contains("asked for 10 children") && text.contains("submit.fanout"), "{text}");
+    first.close().await;
+    let second = attempt(&memory, 0, &Grant::ALL, 10);
+    let Err(Refusal::Limit(text)) = second.submit_group(ChildGroup { key: Some("b".to_owned()), ..group(3) }).await
+    else {
+        panic!("11 children")
+    };
+    assert!(text.contains("the job has 10 children"), "{text}");
+    assert_eq!(memory.groups.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn groups_that_cannot_be_are_refused_with_the_reason() {
+    let services = |depth, grants: &[Grant]| attempt(&Arc::new(Memory::default()), depth, grants, 99);
+    let Err(Refusal::Limit(text)) = services(31, &Grant::ALL).submit_group(group(1)).await else { panic!("33 deep") };
+    assert!(text.contains("completion job would be deeper than 32"), "{text}");
+    let Err(Refusal::Limit(text)) = services(0, &Grant::ALL).submit_group(group(0)).await else { panic!("empty") };
+    assert!(text.contains("between 1 and 10000"), "{text}");
+    assert!(matches!(services(0, &[]).submit_group(group(1)).await, Err(Refusal::Denied(_))));
+    let mut bad = group(2);
+    bad.members[1].then = vec!["Not a task".to_owned()];
+    let Err(Refusal::Invalid(text)) = services(0, &Grant::ALL).submit_group(bad).await else { panic!("submitted") };
+    assert!(text.contains("member 1: then: "), "{text}");
+}
+
+#[tokio::test]
+async fn what_follows_a_child_is_read_as_headers_are() {
+    let services = attempt(&Arc::new(Memory::default()), 0, &Grant::ALL, 9);
+    let follows = ChildJob { on_success: Some("b".to_owned()), then: vec!["c".to_owned()], ..child(None) };
+    let job = services.job(follows).unwrap();
+    assert_eq!((job.on_success.unwrap().to_string(), job.then.len()), ("b".to_owned(), 1));
+    let bad = ChildJob { on_dead: Some("gopher://a".to_owned()), ..child(None) };
+    let Err(Refusal::Invalid(text)) = services.submit(bad).await else { panic!("submitted") };
+    assert!(text.contains("on-dead: "), "{text}");
 }

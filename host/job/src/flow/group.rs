@@ -191,6 +191,16 @@ pub struct GroupRecord {
     pub created: UnixMs,
     /// When it was changed last.
     pub changed: UnixMs,
+    /// The job that submitted it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<JobId>,
+    /// How many jobs led to its members, one by another.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub depth: u32,
+}
+
+fn is_first(depth: &u32) -> bool {
+    *depth == 0
 }
 
 /// What is left to do for a group.
@@ -233,7 +243,15 @@ impl GroupRecord {
             cancels_sent: false,
             created: now,
             changed: now,
+            parent: None,
+            depth: 0,
         })
+    }
+
+    /// How many jobs lead to the completion job: those that lead to the members, and the members. Without it a completion
+    /// job that submits its own group again would do so for ever.
+    pub fn completion_depth(&self) -> u32 {
+        self.depth.saturating_add(1)
     }
 
     /// Whether this is the same group, submitted once more.
@@ -328,7 +346,8 @@ impl GroupRecord {
 /// What the completion job leads to when it ends without being run.
 pub fn completion_lead(group: &GroupRecord) -> Option<Led> {
     let Target::Job(spec) = &group.completion else { return None };
-    let flow = super::Flow { on_failure: spec.on_failure.clone(), depth: 1, ..super::Flow::default() };
+    let flow =
+        super::Flow { on_failure: spec.on_failure.clone(), depth: group.completion_depth(), ..super::Flow::default() };
     let (published, trace_parent, input, input_object) = (group.created, None, None, None);
     flow.leads_on().then_some(Led { flow, published, trace_parent, input, input_object })
 }

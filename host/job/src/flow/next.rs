@@ -131,8 +131,8 @@ pub fn completion(tenant: &TenantName, group: &GroupRecord, input: Vec<u8>) -> N
         tenant,
         queue: QueueName::default_queue(),
         lane: Lane::Normal,
-        parent: None,
-        depth: 1,
+        parent: group.parent.as_ref(),
+        depth: group.completion_depth(),
         trace_parent: None,
     };
     let input = match &group.completion {

@@ -3,9 +3,10 @@
 //! Each call is async, so the deadline and a cancel stop a guest that waits here like one that sleeps.
 
 use crate::attempt::cell::Cell;
-use crate::attempt::services::{ChildId, ChildJob, Refusal};
+use crate::attempt::services::{ChildGroup, ChildId, ChildJob, GroupHeld, Refusal};
 use crate::bindings::{checkpoint, jobs};
 use lovage_job::child::{ChildLimit, FANOUT_CEILING, check_key};
+use lovage_job::flow::{CHAIN_MAX, GROUP_SIZE_MAX, HEADER_BYTES_MAX, OnMemberFailure};
 use lovage_job::ledger::{CALLS_MAX, CheckpointLimit, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// The longest name of a task, queue, tag or version that is passed on, in bytes; none that is valid is longer.
@@ -32,6 +33,21 @@ impl jobs::Host for Cell {
         let submitted = services.submit(job).await;
         Ok(submitted.map(|ChildId { id, existing }| jobs::Submitted { id, existing }).map_err(submit_error))
     }
+
+    async fn submit_group(
+        &mut self,
+        members: Vec<jobs::NewJob>,
+        completion: jobs::NewJob,
+        policy: jobs::OnMemberFailure,
+        key: Option<String>,
+    ) -> wasmtime::Result<Result<jobs::GroupInfo, jobs::SubmitError>> {
+        let Some(services) = self.services.clone() else { return Ok(Err(submit_error(nobody()))) };
+        let group = match self.asked.group(members, completion, policy, key) {
+            Ok(group) => group,
+            Err(refusal) => return Ok(Err(submit_error(refusal))),
+        };
+        Ok(services.submit_group(group).await.map(group_info).map_err(submit_error))
+    }
 }
 
 impl checkpoint::Host for Cell {
@@ -53,38 +69,41 @@ impl checkpoint::Host for Cell {
 }
 
 impl Asked {
-    /// The job that a guest asks for, with nothing in it that is larger than it can be.
+    /// The child that a guest asks for.
     fn child(&mut self, job: jobs::NewJob) -> Result<ChildJob, Refusal> {
-        // The worker's own limit is lower; this one holds where it has none, as a bound on what a guest makes us do.
-        if self.submits >= FANOUT_CEILING {
-            return Err(Refusal::Limit(ChildLimit::Attempt { most: FANOUT_CEILING }.to_string()));
-        }
-        self.submits += 1;
-        if let Some(key) = &job.key {
-            check_key(key).map_err(|limit| Refusal::Limit(limit.to_string()))?;
-        }
-        let named = [Some(&job.task), job.queue.as_ref(), job.content_type.as_ref(), job.limit_key.as_ref()];
-        let texts = named.into_iter().flatten().chain(job.version.as_ref()).chain(&job.tags);
-        if let Some(long) = texts.map(String::len).find(|bytes| *bytes > NAME_BYTES_MAX) {
-            return Err(Refusal::Invalid(format!("a name, tag or key of {long} bytes is longer than any may be")));
-        }
-        if job.tags.len() > TAGS_MAX {
-            return Err(Refusal::Invalid(format!("{} tags are more than any job may have", job.tags.len())));
-        }
-        Ok(ChildJob {
-            task: job.task,
-            input: job.input,
-            content_type: job.content_type,
-            queue: job.queue,
-            lane: job.lane.map(lane),
-            key: job.key,
-            delay_ms: job.delay_ms,
-            retries: job.retries,
-            timeout_ms: job.timeout_ms,
-            tags: job.tags,
-            limit_key: job.limit_key,
-            version: job.version,
+        self.count(1)?;
+        child(job)
+    }
+
+    /// The group that a guest asks for. A member's refusal names its place.
+    fn group(
+        &mut self,
+        members: Vec<jobs::NewJob>,
+        completion: jobs::NewJob,
+        policy: jobs::OnMemberFailure,
+        key: Option<String>,
+    ) -> Result<ChildGroup, Refusal> {
+        let size = members.len();
+        let counted = u32::try_from(size).ok().filter(|size| (1..=GROUP_SIZE_MAX).contains(size));
+        self.count(counted.ok_or_else(|| limit(ChildLimit::GroupSize { size }))?)?;
+        key.as_deref().map_or(Ok(()), check_key).map_err(limit)?;
+        let member = |(index, job)| child(job).map_err(|refusal| at(index, refusal));
+        Ok(ChildGroup {
+            members: members.into_iter().enumerate().map(member).collect::<Result<_, _>>()?,
+            completion: child(completion)?,
+            policy: policy_of(policy),
+            key,
         })
+    }
+
+    /// The worker's own limit is lower; this one holds where it has none, as a bound on what a guest makes us do.
+    fn count(&mut self, children: u32) -> Result<(), Refusal> {
+        let submits = self.submits.saturating_add(children);
+        if submits > FANOUT_CEILING {
+            return Err(limit(ChildLimit::Attempt { most: FANOUT_CEILING }));
+        }
+        self.submits = submits;
+        Ok(())
     }
 
     fn checkpoint(&mut self, key: &str, bytes: usize) -> Result<(), CheckpointLimit> {
@@ -97,6 +116,78 @@ impl Asked {
             1..=KEY_BYTES_MAX => Err(CheckpointLimit::Value { bytes }),
             bytes => Err(CheckpointLimit::Key { bytes }),
         }
+    }
+}
+
+/// The job that a guest asks for, with nothing in it that is larger than it can be.
+fn child(job: jobs::NewJob) -> Result<ChildJob, Refusal> {
+    if let Some(key) = &job.key {
+        check_key(key).map_err(limit)?;
+    }
+    let named = [Some(&job.task), job.queue.as_ref(), job.content_type.as_ref(), job.limit_key.as_ref()];
+    let texts = named.into_iter().flatten().chain(job.version.as_ref()).chain(&job.tags);
+    if let Some(long) = texts.map(String::len).find(|bytes| *bytes > NAME_BYTES_MAX) {
+        return Err(Refusal::Invalid(format!("a name, tag or key of {long} bytes is longer than any may be")));
+    }
+    if job.tags.len() > TAGS_MAX {
+        return Err(Refusal::Invalid(format!("{} tags are more than any job may have", job.tags.len())));
+    }
+    let follow = [&job.on_success, &job.on_failure, &job.on_dead].into_iter().flatten().chain(&job.then);
+    if let Some(long) = follow.map(String::len).find(|bytes| *bytes > HEADER_BYTES_MAX) {
+        return Err(Refusal::Invalid(format!("{long} bytes of follow-ups are more than {HEADER_BYTES_MAX}")));
+    }
+    if job.then.len() > CHAIN_MAX {
+        return Err(Refusal::Invalid(format!("a chain of {} more jobs is longer than {CHAIN_MAX}", job.then.len())));
+    }
+    Ok(ChildJob {
+        task: job.task,
+        input: job.input,
+        content_type: job.content_type,
+        queue: job.queue,
+        lane: job.lane.map(lane),
+        key: job.key,
+        delay_ms: job.delay_ms,
+        retries: job.retries,
+        timeout_ms: job.timeout_ms,
+        tags: job.tags,
+        limit_key: job.limit_key,
+        version: job.version,
+        on_success: job.on_success,
+        on_failure: job.on_failure,
+        on_dead: job.on_dead,
+        then: job.then,
+    })
+}
+
+fn limit(limit: ChildLimit) -> Refusal {
+    Refusal::Limit(limit.to_string())
+}
+
+/// A refusal of one member of a group.
+fn at(index: usize, refusal: Refusal) -> Refusal {
+    let named = |text: String| format!("member {index}: {text}");
+    match refusal {
+        Refusal::Invalid(text) => Refusal::Invalid(named(text)),
+        Refusal::Limit(text) => Refusal::Limit(named(text)),
+        Refusal::Denied(text) => Refusal::Denied(named(text)),
+        Refusal::Unavailable(text) => Refusal::Unavailable(named(text)),
+    }
+}
+
+fn policy_of(policy: jobs::OnMemberFailure) -> OnMemberFailure {
+    match policy {
+        jobs::OnMemberFailure::Fail => OnMemberFailure::Fail,
+        jobs::OnMemberFailure::Cancel => OnMemberFailure::Cancel,
+        jobs::OnMemberFailure::Continue => OnMemberFailure::Continue,
+    }
+}
+
+fn group_info(GroupHeld { id, size, existing }: GroupHeld) -> jobs::GroupInfo {
+    jobs::GroupInfo {
+        completion: id.completion().to_string(),
+        members: (0..size).map(|index| id.member(index).to_string()).collect(),
+        id: id.to_string(),
+        existing,
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod cancel;
 pub(crate) mod cell;
 pub(crate) mod ending;
 pub(crate) mod event;
+pub(crate) mod follow;
 pub(crate) mod journal;
 pub(crate) mod memory;
 pub(crate) mod panic_text;

@@ -1,7 +1,10 @@
 //! Services that keep everything in memory: for a run without a broker, and for tests of tasks. The limits are those of
 //! a worker.
 
-use crate::attempt::services::{ChildId, ChildJob, Refusal, Services};
+pub(crate) mod group;
+
+use self::group::RecordedGroup;
+use crate::attempt::services::{ChildGroup, ChildId, ChildJob, GroupHeld, Refusal, Services};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lovage_job::child::{ChildLimit, ChildName, FANOUT_DEFAULT, child_id, depth_below};
@@ -32,10 +35,12 @@ pub struct Recorded {
 #[derive(Debug, Default)]
 struct Book {
     children: Vec<RecordedChild>,
+    groups: Vec<RecordedGroup>,
     values: BTreeMap<String, Vec<u8>>,
     ledger: Ledger,
     submits: u32,
     numbered: u32,
+    groups_numbered: u32,
 }
 
 impl Recorded {
@@ -68,7 +73,7 @@ impl Recorded {
     /// Begins another attempt: what was kept and submitted stays.
     pub fn next_attempt(&self) {
         let mut book = self.book();
-        (book.submits, book.numbered) = (0, 0);
+        (book.submits, book.numbered, book.groups_numbered) = (0, 0, 0);
     }
 
     /// The children, in the order in which they were first submitted.
@@ -95,10 +100,13 @@ impl Recorded {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn check_grant(&self) -> Result<(), Refusal> {
+        let denied = || Refusal::Denied("the component was not granted to submit jobs".to_owned());
+        self.may_submit.then_some(()).ok_or_else(denied)
+    }
+
     fn submit_child(&self, job: ChildJob) -> Result<ChildId, Refusal> {
-        if !self.may_submit {
-            return Err(Refusal::Denied("the component was not granted to submit jobs".to_owned()));
-        }
+        self.check_grant()?;
         let limit = |limit: ChildLimit| Refusal::Limit(limit.to_string());
         depth_below(self.depth).map_err(limit)?;
         let mut book = self.book();
@@ -116,6 +124,7 @@ impl Recorded {
         let invalid = |error: lovage_job::name::NameError| Refusal::Invalid(error.to_string());
         job.task.parse::<TaskName>().map_err(invalid)?;
         job.queue.as_ref().map_or(Ok(()), |queue| queue.parse::<QueueName>().map(|_| ())).map_err(invalid)?;
+        job.followers().map_err(|error| Refusal::Invalid(error.to_string()))?;
         let id = child_id(&self.parent, &name);
         let existing = book.children.iter().any(|child| child.id == id);
         if !existing {
@@ -130,6 +139,11 @@ impl Recorded {
 impl Services for Recorded {
     fn submit(&self, job: ChildJob) -> BoxFuture<'_, Result<ChildId, Refusal>> {
         let submitted = self.submit_child(job);
+        async { submitted }.boxed()
+    }
+
+    fn submit_group(&self, group: ChildGroup) -> BoxFuture<'_, Result<GroupHeld, Refusal>> {
+        let submitted = self.add_group(group);
         async { submitted }.boxed()
     }
 

@@ -2,7 +2,7 @@
 
 use super::handler::{entry, guest};
 use super::support::*;
-use crate::{AttemptControl, CancelSignal, ChildId, ChildJob, Refusal, Services};
+use crate::{AttemptControl, CancelSignal, ChildGroup, ChildId, ChildJob, GroupHeld, Refusal, Services};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lovage_job::limits::Limits;
@@ -31,6 +31,10 @@ impl Services for Desk {
             }
         }
         .boxed()
+    }
+
+    fn submit_group(&self, _group: ChildGroup) -> BoxFuture<'_, Result<GroupHeld, Refusal>> {
+        async { Err(Refusal::Unavailable("no groups here".to_owned())) }.boxed()
     }
 
     fn save(&self, key: String, value: Vec<u8>) -> BoxFuture<'_, Result<(), Refusal>> {
