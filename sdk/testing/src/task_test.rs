@@ -18,6 +18,7 @@ use lovage_sandbox::{
 };
 use serde::Serialize;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ const ROUNDS_MAX: usize = 1_000;
 
 /// A test of a task. Build it up, then [`run`](Self::run) it; it can be run several times.
 pub struct TaskTest {
-    component: Component,
+    component: Rc<Component>,
     task: Option<String>,
     input: Bytes,
     content_type: Option<String>,
@@ -51,15 +52,21 @@ pub struct TaskTest {
 impl TaskTest {
     /// Makes ready the component in a file, such as `target/wasm32-wasip2/release/order.wasm`.
     pub fn new(component: impl AsRef<Path>) -> Result<Self, TestError> {
-        Component::read(component.as_ref()).map(Self::of)
+        Component::read(component.as_ref()).map(Rc::new).map(Self::of)
     }
 
     /// Makes ready a component, such as one of `include_bytes!`.
     pub fn from_bytes(component: &[u8]) -> Result<Self, TestError> {
-        Component::new(component).map(Self::of)
+        Component::new(component).map(Rc::new).map(Self::of)
     }
 
-    fn of(component: Component) -> Self {
+    /// Another test of the same component, with nothing said yet; the component is not compiled again.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::of(self.component.clone())
+    }
+
+    fn of(component: Rc<Component>) -> Self {
         Self {
             component,
             task: None,

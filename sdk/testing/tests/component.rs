@@ -56,7 +56,7 @@ fn soft_timeout_is_reached_on_the_tests_clock() {
 
 #[test]
 fn the_retry_policy_is_followed_on_the_tests_clock() {
-    let policy = RetryPolicy { attempts_max: 3, backoff: "list:1s,1m".parse().unwrap() };
+    let policy = RetryPolicy { attempts_max: 3, backoff: "list:1s,1m".parse().unwrap(), ..RetryPolicy::default() };
     let run = test("hostile").task("flaky").input(json!({"succeed_on": 3})).retry(policy.clone()).run_to_end().unwrap();
     assert_eq!((run.attempts.len(), run.verdict), (3, Verdict::Finish));
     assert_eq!(run.delays(), [Duration::from_secs(1), Duration::from_secs(60)]);
