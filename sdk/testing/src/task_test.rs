@@ -29,6 +29,9 @@ const ROLL: f64 = 0.5;
 /// Attempts and snoozes of a whole run; a task that snoozes without end is stopped here.
 const ROUNDS_MAX: usize = 1_000;
 
+/// The reports of progress of an attempt, while it runs.
+type Told = Arc<Mutex<Vec<(Option<f64>, String)>>>;
+
 /// A test of a task. Build it up, then [`run`](Self::run) it; it can be run several times.
 pub struct TaskTest {
     component: Rc<Component>,
@@ -260,7 +263,7 @@ impl TaskTest {
 
     async fn make(&self, stage: &Stage, number: u32) -> Report {
         let began = tokio::time::Instant::now();
-        let told = Arc::new(Mutex::new(Vec::new()));
+        let told = Told::default();
         let ended = match stage.check.check(&self.input) {
             Ok(()) => stage.task.run(self.request(stage, number), self.control(stage, number, &told)).await,
             // as on a worker, the guest never sees it
@@ -310,7 +313,7 @@ impl TaskTest {
         }
     }
 
-    fn control(&self, stage: &Stage, number: u32, told: &Arc<Mutex<Vec<(Option<f64>, String)>>>) -> AttemptControl {
+    fn control(&self, stage: &Stage, number: u32, told: &Told) -> AttemptControl {
         let told = told.clone();
         let hear = move |event| {
             if let AttemptEvent::Progress { fraction, message } = event {

@@ -163,3 +163,70 @@ fn shown(value: &Value) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lovage_job::outcome::{Outcome, Output};
+    use std::time::Duration;
+
+    fn ran(outcome: Outcome) -> Ran {
+        let output = match &outcome {
+            Outcome::Completed(output) => Some(output.body.clone()),
+            _ => None,
+        };
+        let last = Report {
+            outcome,
+            output,
+            progress: vec![(Some(0.5), "half".to_owned())],
+            children: Vec::new(),
+            checkpoints: BTreeMap::from([("done".to_owned(), b"3".to_vec())]),
+            log: "a line\n".to_owned(),
+            fuel_used: 100,
+            memory_peak_bytes: 1 << 20,
+            took: Duration::ZERO,
+        };
+        Ran { attempts: 2, last, delays: vec![Duration::from_secs(60)], took: Duration::from_secs(60) }
+    }
+
+    #[test]
+    fn each_expectation_is_held_against_what_came() {
+        let done = ran(Outcome::Completed(Output {
+            body: b"{\"n\":1}".to_vec(),
+            content_type: "application/json".to_owned(),
+        }));
+        let faults = |text: &str| toml::from_str::<Expect>(text).unwrap().faults(&done);
+        for met in [
+            "",
+            "output = { n = 1 }",
+            "output_json = '{\"n\": 1}'",
+            "output_text = '{\"n\":1}'",
+            "progress = ['half']",
+            "children = []",
+            "checkpoints = { done = 3 }",
+            "log = ['line']",
+            "fuel_max = 100\nmemory_max = '1MiB'",
+            "attempts = 2\ndelays = ['60s']",
+        ] {
+            assert_eq!(faults(met), Vec::<String>::new(), "{met}");
+        }
+        for (missed, told) in [
+            ("outcome = 'failed'", "outcome: expected failed, got completed"),
+            ("output = { n = 2 }", "output: expected {\"n\":2}, got {\"n\":1}"),
+            ("output_json = 'null'", "output: expected null"),
+            ("output_text = 'x'", "output_text"),
+            ("progress = []", "progress: expected [], got [\"half\"]"),
+            ("children = [{ task = 'x' }]", "children"),
+            ("checkpoints = { other = 3 }", "checkpoint \"other\": expected 3, got null"),
+            ("message = 'x'", "message"),
+            ("log = ['word']", "log: expected \"word\" in it"),
+            ("fuel_max = 99", "fuel: expected at most 99, got 100"),
+            ("memory_max = '512KiB'", "memory"),
+            ("attempts = 1", "attempts: expected 1, got 2"),
+            ("delays = ['1s']", "delays: expected [\"1s\"], got [\"1m\"]"),
+        ] {
+            let faults = faults(missed);
+            assert!(faults.len() == 1 && faults[0].contains(told), "{missed}: {faults:?}");
+        }
+    }
+}
