@@ -18,6 +18,7 @@ use lovage_sandbox::{
 };
 use serde::Serialize;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,9 +29,12 @@ const ROLL: f64 = 0.5;
 /// Attempts and snoozes of a whole run; a task that snoozes without end is stopped here.
 const ROUNDS_MAX: usize = 1_000;
 
+/// The reports of progress of an attempt, while it runs.
+type Told = Arc<Mutex<Vec<(Option<f64>, String)>>>;
+
 /// A test of a task. Build it up, then [`run`](Self::run) it; it can be run several times.
 pub struct TaskTest {
-    component: Component,
+    component: Rc<Component>,
     task: Option<String>,
     input: Bytes,
     content_type: Option<String>,
@@ -51,15 +55,21 @@ pub struct TaskTest {
 impl TaskTest {
     /// Makes ready the component in a file, such as `target/wasm32-wasip2/release/order.wasm`.
     pub fn new(component: impl AsRef<Path>) -> Result<Self, TestError> {
-        Component::read(component.as_ref()).map(Self::of)
+        Component::read(component.as_ref()).map(Rc::new).map(Self::of)
     }
 
     /// Makes ready a component, such as one of `include_bytes!`.
     pub fn from_bytes(component: &[u8]) -> Result<Self, TestError> {
-        Component::new(component).map(Self::of)
+        Component::new(component).map(Rc::new).map(Self::of)
     }
 
-    fn of(component: Component) -> Self {
+    /// Another test of the same component, with nothing said yet; the component is not compiled again.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::of(self.component.clone())
+    }
+
+    fn of(component: Rc<Component>) -> Self {
         Self {
             component,
             task: None,
@@ -253,7 +263,7 @@ impl TaskTest {
 
     async fn make(&self, stage: &Stage, number: u32) -> Report {
         let began = tokio::time::Instant::now();
-        let told = Arc::new(Mutex::new(Vec::new()));
+        let told = Told::default();
         let ended = match stage.check.check(&self.input) {
             Ok(()) => stage.task.run(self.request(stage, number), self.control(stage, number, &told)).await,
             // as on a worker, the guest never sees it
@@ -303,7 +313,7 @@ impl TaskTest {
         }
     }
 
-    fn control(&self, stage: &Stage, number: u32, told: &Arc<Mutex<Vec<(Option<f64>, String)>>>) -> AttemptControl {
+    fn control(&self, stage: &Stage, number: u32, told: &Told) -> AttemptControl {
         let told = told.clone();
         let hear = move |event| {
             if let AttemptEvent::Progress { fraction, message } = event {

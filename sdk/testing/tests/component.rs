@@ -40,6 +40,9 @@ fn sleeping_takes_no_time_and_the_timeout_holds() {
     let began = Instant::now();
     let slept = test("hostile").task("sleepy").input(20_000).run().unwrap();
     assert_eq!((slept.kind(), slept.took.as_secs()), (OutcomeKind::Completed, 20));
+    let limits = LimitsWish { timeout: Some(Duration::from_secs(7_200)), ..LimitsWish::default() };
+    let hour = test("hostile").task("sleepy").input(3_600_000).limits(limits).run().unwrap();
+    assert_eq!((hour.json::<u64>(), hour.took.as_secs()), (Some(3_600_000), 3_600));
     let over = test("hostile").task("sleepy").input(3_600_000).run().unwrap();
     assert_eq!(over.kind(), OutcomeKind::TimedOut);
     assert!(began.elapsed() < Duration::from_secs(3_600), "the hour was not waited");
@@ -56,7 +59,7 @@ fn soft_timeout_is_reached_on_the_tests_clock() {
 
 #[test]
 fn the_retry_policy_is_followed_on_the_tests_clock() {
-    let policy = RetryPolicy { attempts_max: 3, backoff: "list:1s,1m".parse().unwrap() };
+    let policy = RetryPolicy { attempts_max: 3, backoff: "list:1s,1m".parse().unwrap(), ..RetryPolicy::default() };
     let run = test("hostile").task("flaky").input(json!({"succeed_on": 3})).retry(policy.clone()).run_to_end().unwrap();
     assert_eq!((run.attempts.len(), run.verdict), (3, Verdict::Finish));
     assert_eq!(run.delays(), [Duration::from_secs(1), Duration::from_secs(60)]);
@@ -102,9 +105,25 @@ fn a_batch_past_its_soft_timeout_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn chance_is_the_same_each_time_and_another_with_another_seed() {
-    let numbers = |seed| test("hostile").task("context").bytes("x", "text/plain").seed(seed).run().unwrap();
-    assert_eq!(numbers(1).fuel_used, numbers(1).fuel_used);
+fn the_guests_clock_starts_at_the_given_instant() {
+    let report = test("hostile").task("context").bytes("x", "text/plain").at("2026-03-29T00:30:00Z").run().unwrap();
+    let seen: Value = report.json().unwrap();
+    // the guest reckons what remains by its own clock
+    assert_eq!(
+        (&seen["deadline_ms"], &seen["remaining_ms"]),
+        (&json!(1_774_744_230_000_u64), &json!(30_000)),
+        "{seen}"
+    );
+}
+
+#[test]
+fn the_same_test_gives_the_same_report_and_starts_afresh() {
+    let first = test("hostile").task("context").bytes("x", "text/plain").seed(7);
+    let report = first.run().unwrap();
+    assert_eq!(first.run().unwrap(), report);
+    let again = first.another().task("context").bytes("x", "text/plain").seed(7).run().unwrap();
+    assert_eq!(again, report);
+    assert!(first.another().run().is_err(), "another test has no task yet");
 }
 
 #[test]

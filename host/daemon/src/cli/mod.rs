@@ -23,6 +23,7 @@ mod run;
 mod schedule;
 mod submit;
 mod task;
+mod test;
 mod wait;
 mod watch;
 mod webhook;
@@ -65,6 +66,7 @@ enum Command {
     Worker(worker::WorkerArgs),
     Push(push::PushArgs),
     Run(run::RunArgs),
+    Test(test::TestArgs),
     #[command(subcommand)]
     Task(task::TaskCommand),
     Submit(Box<submit::SubmitArgs>),
@@ -133,6 +135,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Worker(args) => worker::main(args, connection).await,
         Command::Push(args) => push::main(args, connection, output).await,
         Command::Run(args) => run::main(args, output).await,
+        Command::Test(args) => test::main(args, output).await,
         Command::Task(command) => task::main(command, connection, output).await,
         Command::Submit(args) => submit::main(*args, connection, output).await,
         Command::Job(command) => job::main(command, connection, output).await,

@@ -97,6 +97,7 @@ fn next_steps(name: &str, folder: &Path, output: Output) -> Result<Exit, Failure
     output.note(&format!("wrote {}; its task is in src/lib.rs. Next:\n", folder.display()));
     output.line(&format!("  cd {}", folder.display()))?;
     output.line("  cargo build --release --target wasm32-wasip2")?;
+    output.line("  lovage test")?;
     output.line(&format!("  lovage run {component} '{{\"name\": \"Ada\"}}'"))?;
     output.line(&format!("  lovage push {component}"))?;
     output.line(&format!("  lovage submit {name} '{{\"name\": \"Ada\"}}' --wait"))?;

@@ -7,6 +7,8 @@ pub(super) type File = (&'static str, &'static str);
 pub(super) const TEMPLATE: &[File] = &[
     ("Cargo.toml", include_str!("../../../templates/rust/Cargo.toml.in")),
     ("src/lib.rs", include_str!("../../../templates/rust/lib.rs.in")),
+    ("tests/cases.toml", include_str!("../../../templates/rust/cases.toml.in")),
+    ("tests/component.rs", include_str!("../../../templates/rust/component.rs.in")),
     ("README.md", include_str!("../../../templates/rust/README.md.in")),
     (".gitignore", include_str!("../../../templates/rust/gitignore.in")),
 ];
