@@ -1,7 +1,8 @@
 //! The jobs that follow the end of a job: which, under which ids, with which input.
 //!
-//! An id is made from the job that is followed, what of it is followed, and when that job was published: a repeat after
-//! a crash gives the same id, and the end of a replayed dead letter gives another one.
+//! An id is made from the job that is followed, what of it is followed, and when its stored end says that the job was
+//! published: a repeat after a crash, and a second message of the same job, give the same id, and the end of a replayed
+//! dead letter gives another one.
 
 use super::group::GroupRecord;
 use super::lead::Flow;
