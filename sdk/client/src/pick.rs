@@ -179,7 +179,6 @@ mod tests {
             lane: Some(Lane::Normal),
             attempt: 1,
             published: UnixMs(5),
-            waits_for: None,
             since: UnixMs(5),
             tags: vec!["a".into()],
             waits_for: None,
