@@ -43,7 +43,7 @@ pub enum ScheduleError {
     #[error("cron expression {0:?} never fires: there is no such day, as with 30 February")]
     Never(String),
     /// Not a time zone.
-    #[error("time zone {zone:?} is not known{hint}; zones are named as in Europe/Berlin or UTC")]
+    #[error("time zone {zone:?} is not known (zones are named as in Europe/Berlin or UTC){hint}")]
     Zone {
         /// The text.
         zone: String,
