@@ -31,6 +31,7 @@ pub(super) const TASK: &[File] = of_sdk!("task":
     "src/guest.rs",
     "src/job.rs",
     "src/jobs.rs",
+    "src/jobs/group.rs",
     "src/lib.rs",
     "src/payload.rs",
     "src/registered.rs",
