@@ -172,7 +172,7 @@ async fn written(jobs: &Jobs, id: JobId) -> JobResult {
         published: at,
         started: at,
         finished: at,
-        meter: Meter { fuel_used: 1, memory_peak_bytes: 2, wall_us: 3 },
+        meter: Meter { fuel_used: 1, memory_peak_bytes: 2, wall_us: 3, egress_bytes: 0 },
         worker: "first".to_owned(),
         tags: Vec::new(),
         payload: None,

@@ -19,6 +19,7 @@ use crate::pipeline::{Guests, GuestsConfig, Running, Shared};
 use crate::presence::{Presence, announce};
 use crate::registry::live::Live;
 use crate::registry::load::Loader;
+use crate::tenant_book::TenantBook;
 use crate::tenants::Tenants;
 use crate::webhook::courier::HttpCourier;
 use anyhow::Context as _;
@@ -124,6 +125,7 @@ impl Worker {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let concurrency = options.file.concurrency.unwrap_or(8 * cores);
         let (running, rules) = (Arc::new(Running::default()), Arc::new(Rules::default()));
+        let book = Arc::new(TenantBook::default());
         let (queues, counted) = (options.queues.iter().map(|(name, _)| name.clone()).collect(), running.clone());
         let presence = Presence::new(options.name.clone(), queues, concurrency, rules.clone(), move || counted.count());
         announce(&client, &presence, &stop_all, &tracker).await?;
@@ -179,6 +181,7 @@ impl Worker {
         let (missing, misses) = mpsc::channel::<SourceName>(64);
         let tenants = Arc::new(Tenants {
             client: client.clone(),
+            book: book.clone(),
             js: js.clone(),
             topology,
             queues: options.queues.clone(),

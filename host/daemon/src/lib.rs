@@ -21,6 +21,7 @@ pub mod presence;
 pub mod registry;
 pub mod server;
 pub mod telemetry;
+pub mod tenant_book;
 pub mod tenants;
 pub mod webhook;
 

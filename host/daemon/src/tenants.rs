@@ -8,10 +8,12 @@ use crate::nats::rules::Rules;
 use crate::nats::settle::Settler;
 use crate::nats::sweep::sweep;
 use crate::nats::topology::{self, TopologyConfig};
+use crate::tenant_book::TenantBook;
 use async_nats::Client;
 use async_nats::jetstream::Context;
 use lovage_job::name::{QueueName, TenantName};
 use lovage_job::subject::{Lane, asset};
+use lovage_job::tenant::TenantRecord;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +33,8 @@ pub struct Tenants {
     pub js: Context,
     /// What streams are made with.
     pub topology: TopologyConfig,
+    /// What is known of each tenant.
+    pub book: Arc<TenantBook>,
     /// The queues that are served, with their weights.
     pub queues: Vec<(QueueName, usize)>,
     /// Whether the queues are served strictly in their order.
@@ -77,8 +81,12 @@ impl Tenants {
                 let all = all.clone();
                 async move {
                     let Ok(tenant) = change.key.parse::<TenantName>() else { return };
-                    if change.value.is_some() {
-                        all.serve_in_time(tenant).await;
+                    match change.value.as_deref() {
+                        Some(value) => {
+                            all.note(&tenant, value);
+                            all.serve_in_time(tenant).await;
+                        }
+                        None => all.book.remove(&tenant),
                     }
                 }
             };
@@ -88,6 +96,15 @@ impl Tenants {
         self.tracker.spawn(self.clone().sweep_after_connects());
         let _later_tenants_come_by_themselves = ready.await;
         Ok(())
+    }
+
+    /// Notes the record of a tenant. One that cannot be read leaves the one before in force: nothing is granted by it.
+    fn note(&self, tenant: &TenantName, value: &[u8]) {
+        match serde_json::from_slice::<TenantRecord>(value) {
+            Ok(record) if record.tenant == *tenant => self.book.put(record),
+            Ok(record) => tracing::warn!(tenant = %tenant, says = %record.tenant, "a tenant's record is of another"),
+            Err(error) => tracing::warn!(tenant = %tenant, error = %error, "a tenant's record cannot be read"),
+        }
     }
 
     async fn serve_in_time(&self, tenant: TenantName) {
@@ -195,10 +212,10 @@ impl Tenants {
 
 /// Notes a tenant, unless it is noted.
 pub async fn register(bucket: &async_nats::jetstream::kv::Store, tenant: &TenantName) -> anyhow::Result<()> {
-    let record = serde_json::json!({ "tenant": tenant, "home": "local", "created": crate::clock::now() });
+    let record = TenantRecord::new(tenant.clone(), crate::clock::now());
     if bucket.get(tenant.as_str()).await?.is_none() {
         // someone else may note it at the same moment
-        let _noted_by_another = bucket.create(tenant.as_str(), record.to_string().into()).await;
+        let _noted_by_another = bucket.create(tenant.as_str(), serde_json::to_vec(&record)?.into()).await;
     }
     Ok(())
 }

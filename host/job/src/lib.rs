@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
+pub mod capability;
 pub mod catalog;
 pub mod child;
 pub mod crash;
@@ -29,6 +30,7 @@ pub mod retry_on;
 pub mod schedule;
 pub mod schema;
 pub mod subject;
+pub mod tenant;
 pub mod trail;
 pub mod unique;
 pub mod unit;

@@ -321,6 +321,13 @@ pub struct Meter {
     pub memory_peak_bytes: u64,
     /// From the start of the attempt to its end, in microseconds.
     pub wall_us: u64,
+    /// Bytes that it sent to other hosts and received from them.
+    #[serde(default, skip_serializing_if = "none")]
+    pub egress_bytes: u64,
+}
+
+fn none(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ mod tests {
                 published: UnixMs(1),
                 started: UnixMs(2),
                 finished: UnixMs(3),
-                meter: Meter { fuel_used: 4, memory_peak_bytes: 5, wall_us: 6 },
+                meter: Meter { fuel_used: 4, memory_peak_bytes: 5, wall_us: 6, egress_bytes: 0 },
                 worker: "w".into(),
                 tags: vec!["wörld".into()],
                 payload: None,

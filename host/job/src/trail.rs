@@ -89,7 +89,7 @@ mod tests {
             started: UnixMs(5),
             digest: Some(Digest::of(b"x")),
             worker: "w".into(),
-            meter: Meter { fuel_used: 1, memory_peak_bytes: 2, wall_us: 3 },
+            meter: Meter { fuel_used: 1, memory_peak_bytes: 2, wall_us: 3, egress_bytes: 0 },
             error: Some(JobError::new(OutcomeKind::Failed, message)),
         }
     }

@@ -61,6 +61,7 @@ async fn measure(name: &str, task: &Task, input: &Bytes) {
         limits: limits.clone(),
         args: Arc::default(),
         env: Arc::default(),
+        grants: Arc::default(),
     };
     let first = task.run(request(), AttemptControl::default()).await;
     let mut rounds = Vec::new();

@@ -78,6 +78,7 @@ async fn try_component() -> anyhow::Result<()> {
         limits: Arc::new(limits),
         args: Arc::default(),
         env: Arc::default(),
+        grants: Arc::default(),
     };
     let events = EventSink::new(|event: AttemptEvent| println!("event {event:?}"));
     let report = task.run(request, AttemptControl { events: Some(events), ..AttemptControl::default() }).await;

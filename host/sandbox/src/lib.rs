@@ -34,7 +34,9 @@ pub use attempt::follow::Followers;
 pub use attempt::recorded::group::RecordedGroup;
 pub use attempt::recorded::{Recorded, RecordedChild};
 pub use attempt::request::{AttemptControl, AttemptReport, AttemptRequest, JobInfo};
-pub use attempt::services::{ChildGroup, ChildId, ChildJob, GroupHeld, Refusal, Services};
+pub use attempt::services::{
+    Answer, Ask, BlobAsk, ChildGroup, ChildId, ChildJob, GroupHeld, HttpAnswer, HttpAsk, KeyValueAsk, Refusal, Services,
+};
 pub use attempt::simulation::Simulation;
 pub use cache::artifact::ArtifactPath;
 pub use cache::error::CacheError;

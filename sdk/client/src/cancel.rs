@@ -303,7 +303,7 @@ fn cancelled(id: &JobId, job: Option<&Job>, reason: String, at: UnixMs) -> JobRe
         published: job.map_or(at, |job| job.published),
         started: at,
         finished: at,
-        meter: Meter { fuel_used: 0, memory_peak_bytes: 0, wall_us: 0 },
+        meter: Meter { fuel_used: 0, memory_peak_bytes: 0, wall_us: 0, egress_bytes: 0 },
         worker: WRITER.to_owned(),
         tags: job.map(|job| job.wishes.tags.clone()).unwrap_or_default(),
         payload: None,

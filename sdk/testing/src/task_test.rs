@@ -310,6 +310,7 @@ impl TaskTest {
             limits: Arc::new(stage.limits.clone()),
             args: Arc::default(),
             env: Arc::default(),
+            grants: Arc::default(),
         }
     }
 

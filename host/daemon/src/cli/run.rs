@@ -119,6 +119,7 @@ fn request(args: &RunArgs, export: &Export, input: bytes::Bytes, limits: &Limits
         limits: Arc::new(limits.clone()),
         args: args.args.clone().into(),
         env: args.env.clone().into(),
+        grants: Arc::default(),
     }
 }
 

@@ -57,6 +57,7 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
         limits,
         args: task.args.clone(),
         env: task.env.clone(),
+        grants: Arc::default(),
     };
     let services =
         task.asks.then(|| Arc::new(GuestServices::new(&shared.errands, &message, &job, &task.grants, shared.fanout)));

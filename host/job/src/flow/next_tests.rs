@@ -32,7 +32,7 @@ fn result(outcome: OutcomeKind, body: &str) -> JobResult {
         published: UnixMs(1_000),
         started: UnixMs(2_000),
         finished: UnixMs(3_000),
-        meter: Meter { fuel_used: 0, memory_peak_bytes: 0, wall_us: 0 },
+        meter: Meter { fuel_used: 0, memory_peak_bytes: 0, wall_us: 0, egress_bytes: 0 },
         worker: "w".into(),
         tags: Vec::new(),
         payload: None,

@@ -8,6 +8,7 @@ use crate::bindings::{checkpoint, jobs};
 use lovage_job::child::{ChildLimit, FANOUT_CEILING, check_key};
 use lovage_job::flow::{CHAIN_MAX, GROUP_SIZE_MAX, HEADER_BYTES_MAX, OnMemberFailure};
 use lovage_job::ledger::{CALLS_MAX, CheckpointLimit, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use lovage_job::subject::Lane;
 
 /// The longest name of a task, queue, tag or version that is passed on, in bytes; none that is valid is longer.
 const NAME_BYTES_MAX: usize = 512;
@@ -191,11 +192,11 @@ fn group_info(GroupHeld { id, size, existing }: GroupHeld) -> jobs::GroupInfo {
     }
 }
 
-fn lane(lane: jobs::Lane) -> &'static str {
+fn lane(lane: jobs::Lane) -> Lane {
     match lane {
-        jobs::Lane::High => "high",
-        jobs::Lane::Normal => "normal",
-        jobs::Lane::Low => "low",
+        jobs::Lane::High => Lane::High,
+        jobs::Lane::Normal => Lane::Normal,
+        jobs::Lane::Low => Lane::Low,
     }
 }
 

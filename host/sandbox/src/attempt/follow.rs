@@ -37,12 +37,7 @@ impl ChildJob {
 
     /// Its priority; that of its parent where it says nothing.
     pub fn lane_or(&self, parents: Lane) -> Lane {
-        match self.lane {
-            Some("high") => Lane::High,
-            Some("low") => Lane::Low,
-            Some(_) => Lane::Normal,
-            None => parents,
-        }
+        self.lane.unwrap_or(parents)
     }
 
     /// Where it waits; the queue of its parent where it says nothing.
@@ -148,7 +143,7 @@ mod tests {
     fn a_completion_job_waits_where_its_parent_does() {
         let Target::Job(spec) = target(&group(job())).unwrap() else { panic!("a job") };
         assert_eq!((spec.queue.unwrap().as_str(), spec.lane), ("parents", Some(Lane::High)));
-        let own = ChildJob { queue: Some("own".to_owned()), lane: Some("low"), retries: Some(3), ..job() };
+        let own = ChildJob { queue: Some("own".to_owned()), lane: Some(Lane::Low), retries: Some(3), ..job() };
         let Target::Job(spec) = target(&group(own)).unwrap() else { panic!("a job") };
         assert_eq!((spec.queue.unwrap().as_str(), spec.lane, spec.retries), ("own", Some(Lane::Low), Some(3)));
     }

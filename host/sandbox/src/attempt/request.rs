@@ -5,6 +5,7 @@ use crate::attempt::event::EventSink;
 use crate::attempt::services::Services;
 use crate::attempt::simulation::Simulation;
 use bytes::Bytes;
+use lovage_job::capability::Grants;
 use lovage_job::limits::Limits;
 use lovage_job::outcome::{Meter, Outcome};
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub struct AttemptRequest {
     pub args: Arc<[String]>,
     /// The guest's environment.
     pub env: Arc<[(String, String)]>,
+    /// What the guest may do beyond its sandbox.
+    pub grants: Arc<Grants>,
 }
 
 /// How the worker follows and stops an attempt.

@@ -97,6 +97,7 @@ pub(crate) async fn ask<G: Guest>(room: &Room, limits: &Arc<Limits>, guest: G) -
         limits: limits.clone(),
         args: Arc::default(),
         env: Arc::default(),
+        grants: Arc::default(),
     };
     let journal = Journal::new(limits.log.as_usize(), None);
     let cell = cell(room, &request, &AttemptControl::default(), &journal, None);

@@ -1,13 +1,16 @@
 //! What a guest may ask of its worker beyond its own sandbox, as a trait that the worker implements: children and
 //! checkpoints. Nothing here knows where they go.
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use lovage_job::flow::OnMemberFailure;
 use lovage_job::name::GroupId;
+use lovage_job::subject::Lane;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
 /// A job that a guest submits, as it says; nothing is checked but the sizes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildJob {
     /// What to run.
     pub task: String,
@@ -17,8 +20,8 @@ pub struct ChildJob {
     pub content_type: Option<String>,
     /// Where it waits.
     pub queue: Option<String>,
-    /// Its priority: `high`, `normal` or `low`.
-    pub lane: Option<&'static str>,
+    /// Its priority.
+    pub lane: Option<Lane>,
     /// What it is called among the children of its job.
     pub key: Option<String>,
     /// Starts no sooner than after so many milliseconds.
@@ -44,7 +47,7 @@ pub struct ChildJob {
 }
 
 /// A group that a guest submits, as it says; nothing is checked but the sizes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildGroup {
     /// The jobs that run side by side, in the order of their results.
     pub members: Vec<ChildJob>,
@@ -57,7 +60,7 @@ pub struct ChildGroup {
 }
 
 /// A child that is held somewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildId {
     /// Its id.
     pub id: String,
@@ -66,7 +69,7 @@ pub struct ChildId {
 }
 
 /// A group that is held somewhere. The ids of its members and its completion job are made from its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupHeld {
     /// Its id.
     pub id: GroupId,
@@ -77,7 +80,7 @@ pub struct GroupHeld {
 }
 
 /// Why a worker did not do what a guest asked. The texts are for the guest and its author.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     /// It can never be done: what was asked for is wrong.
     Invalid(String),
@@ -99,4 +102,155 @@ pub trait Services: Send + Sync + Debug {
     fn save(&self, key: String, value: Vec<u8>) -> BoxFuture<'_, Result<(), Refusal>>;
     /// The value under a key.
     fn load(&self, key: String) -> BoxFuture<'_, Result<Option<Vec<u8>>, Refusal>>;
+    /// Uses a capability. What is not granted is refused, also where the sandbox has asked for it wrongly.
+    fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<Answer, Refusal>> {
+        let what = ask.what();
+        async move { Err(Refusal::Denied(format!("{what} is not to be had here"))) }.boxed()
+    }
+}
+
+/// What a guest asks of a capability. Plain data, so that it can cross the border of a process.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ask {
+    /// Sends an HTTP request and reads the answer to its end.
+    Http(HttpAsk),
+    /// Uses a key-value bucket.
+    KeyValue {
+        /// The bucket, as the guest names it.
+        bucket: String,
+        /// What to do with it.
+        ask: KeyValueAsk,
+    },
+    /// Uses a container of blobs.
+    Blob {
+        /// The container, as the guest names it.
+        container: String,
+        /// What to do with it.
+        ask: BlobAsk,
+    },
+    /// Reads a secret.
+    Secret(String),
+}
+
+impl Ask {
+    /// What is used, for people.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "outgoing HTTP",
+            Self::KeyValue { .. } => "key-value storage",
+            Self::Blob { .. } => "blob storage",
+            Self::Secret(_) => "secrets",
+        }
+    }
+}
+
+impl Debug for Ask {
+    /// Says what is asked for and nothing of what is in it: it may be a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.what())
+    }
+}
+
+/// A request to another host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpAsk {
+    /// The method.
+    pub method: String,
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// The host and, where one is given, the port.
+    pub authority: String,
+    /// The path and the query.
+    pub path: String,
+    /// The headers in their order, without those of the connection.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How long it may take until the connection is there, in milliseconds.
+    pub connect_ms: u64,
+    /// How long it may take until the first byte of the answer, in milliseconds.
+    pub first_byte_ms: u64,
+    /// How long it may take between two bytes of the answer, in milliseconds.
+    pub between_bytes_ms: u64,
+}
+
+/// The answer of another host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpAnswer {
+    /// The status.
+    pub status: u16,
+    /// The headers in their order, without those of the connection.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Bytes that went over the network, both ways.
+    pub wire_bytes: u64,
+}
+
+/// What to do with a key-value bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyValueAsk {
+    /// Whether there is such a bucket for the guest.
+    Open,
+    /// The value of a key, with its revision.
+    Get(String),
+    /// Puts a value.
+    Set(String, Vec<u8>),
+    /// Puts a value where the key still has this revision; 0 where it must not be there.
+    Swap(String, Vec<u8>, u64),
+    /// Removes a key.
+    Delete(String),
+    /// Whether a key is there.
+    Exists(String),
+    /// The next keys after a cursor.
+    Keys(Option<String>),
+    /// Adds to a number and gives the sum.
+    Increment(String, i64),
+}
+
+/// What to do with a container of blobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BlobAsk {
+    /// Whether there is such a container for the guest.
+    Open,
+    /// The bytes of a blob from a first to a last one, both included.
+    Get(String, u64, u64),
+    /// Puts a blob.
+    Put(String, Vec<u8>),
+    /// Removes a blob.
+    Delete(String),
+    /// Size and time of a blob.
+    Info(String),
+    /// The names of all blobs.
+    List,
+    /// Removes all blobs.
+    Clear,
+}
+
+/// What a capability answers.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// Whether it is so, or was done.
+    Whether(bool),
+    /// An answer of another host.
+    Http(HttpAnswer),
+    /// Bytes, where there are any.
+    Bytes(Option<Vec<u8>>),
+    /// A value with its revision.
+    Revision(Option<(Vec<u8>, u64)>),
+    /// A number.
+    Number(i64),
+    /// Names, and where to go on.
+    Names(Vec<String>, Option<String>),
+    /// The size of a blob in bytes and when it was put, in Unix milliseconds.
+    Info(Option<(u64, u64)>),
+}
+
+impl Debug for Answer {
+    /// Says nothing of what is in it: it may be a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Answer")
+    }
 }

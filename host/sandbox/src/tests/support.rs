@@ -63,6 +63,7 @@ pub(super) fn request(input: impl Into<Bytes>, limits: Limits) -> AttemptRequest
         limits: Arc::new(limits),
         args: Arc::default(),
         env: Arc::default(),
+        grants: Arc::default(),
     }
 }
 
