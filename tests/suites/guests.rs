@@ -247,23 +247,23 @@ async fn component_that_submits_is_refused_without_the_grant() {
     });
     let output = output.await.unwrap();
     assert!(output.code != Some(0) && output.stderr.contains("--allow submit"), "{output:?}");
-    // a worker checks again: a version that says nothing of the grant
+    // a worker checks again: a task that says nothing of the grant
     let catalog = seat.jobs.js.get_key_value("catalog").await.unwrap();
     let stable = catalog.get("default.task.chain").await.unwrap().unwrap();
-    let record: Value = serde_json::from_slice(&stable).unwrap();
-    let version = record["versions"][0]["version"].as_str().unwrap();
+    let mut record: Value = serde_json::from_slice(&stable).unwrap();
+    assert_eq!(record["grants"], json!({"submit": true}));
+    let version = record["versions"][0]["version"].as_str().unwrap().to_owned();
     let key = format!("default.version.chain.{version}");
-    let mut granted: Value = serde_json::from_slice(&catalog.get(&key).await.unwrap().unwrap()).unwrap();
-    assert_eq!(granted["grants"], json!(["submit"]));
-    granted["task"] = json!("forged");
-    granted.as_object_mut().unwrap().remove("grants");
-    let forged_task = String::from_utf8(stable.to_vec()).unwrap().replace("\"chain\"", "\"forged\"");
-    catalog.put(format!("default.version.forged.{version}"), granted.to_string().into()).await.unwrap();
-    catalog.put("default.task.forged", forged_task.into()).await.unwrap();
+    let mut forged: Value = serde_json::from_slice(&catalog.get(&key).await.unwrap().unwrap()).unwrap();
+    forged["task"] = json!("forged");
+    catalog.put(format!("default.version.forged.{version}"), forged.to_string().into()).await.unwrap();
+    record["task"] = json!("forged");
+    record.as_object_mut().unwrap().remove("grants");
+    catalog.put("default.task.forged", record.to_string().into()).await.unwrap();
     let plain = seat.jobs.publish("job.default.forged", &[], "null").await;
     let result = seat.jobs.result(&plain.id).await;
     assert_eq!(result.record.outcome, OutcomeKind::BadComponent);
-    assert!(result.error.unwrap().message.contains("--allow submit"));
+    assert!(result.error.unwrap().message.contains("task allow forged submit"));
 }
 
 #[tokio::test]

@@ -100,12 +100,13 @@ fn versions(
     concurrency: usize,
     js: &jetstream::Context,
     catalog: &Catalog,
+    book: &Arc<TenantBook>,
 ) -> anyhow::Result<Arc<Live>> {
     let (sandbox, compiler) = engine(&options.file, concurrency, &options.cache_dir, &options.compiler)?;
     tracing::info!(reset = ?sandbox.reset_mode(), concurrency, "sandbox ready");
     let components = Components::new(js.clone());
     let loader = Loader::new(sandbox, compiler, catalog.clone(), components, options.file.limit_policy());
-    Ok(Arc::new(Live::new(loader, catalog.clone())))
+    Ok(Arc::new(Live::new(loader, catalog.clone(), book.clone())))
 }
 
 impl Worker {
@@ -135,7 +136,7 @@ impl Worker {
 
         let policy = options.file.limit_policy();
         let catalog = Catalog::open(&js).await?;
-        let live = versions(&options, concurrency, &js, &catalog)?;
+        let live = versions(&options, concurrency, &js, &catalog, &book)?;
 
         let cancels = Arc::new(Cancels::default());
         let payloads = Payloads::new(js.clone());

@@ -8,6 +8,7 @@ mod schedules;
 pub use schedules::Schedules;
 
 use bytes::Bytes;
+use lovage_job::capability::Grants;
 use lovage_job::catalog::VersionRef;
 use lovage_job::crash::CrashRecord;
 use lovage_job::dead::DeadLetter;
@@ -239,8 +240,8 @@ pub trait Broker: Schedules + Send + Sync + 'static {
 /// What a job's task resolves to.
 #[derive(Debug, Clone)]
 pub enum Resolution {
-    /// Compiled and linked.
-    Ready(Arc<ReadyTask>),
+    /// Compiled and linked, with what its task may do beyond the sandbox.
+    Ready(Arc<ReadyTask>, Arc<Grants>),
     /// No such task or version; the text says what there is.
     Unknown(String),
     /// The version cannot be run.

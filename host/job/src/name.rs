@@ -149,6 +149,18 @@ checked_text!(
     GroupId, "group id", is_group_id, GROUP_ID_RULE
 );
 checked_text!(
+    /// A key-value bucket of a tenant, as its tasks name it.
+    BucketName, "bucket name", is_name, NAME_RULE
+);
+checked_text!(
+    /// A container of blobs of a tenant, as its tasks name it.
+    ContainerName, "container name", is_name, NAME_RULE
+);
+checked_text!(
+    /// A secret of a tenant; the name alone is none.
+    SecretName, "secret name", is_name, NAME_RULE
+);
+checked_text!(
     /// The SHA-256 of a component, written `sha256:<64 hexadecimal digits>`.
     Digest, "digest", is_digest, DIGEST_RULE
 );

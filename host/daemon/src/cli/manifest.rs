@@ -7,6 +7,7 @@ use super::input::is_json;
 use crate::clock::now;
 use keys::Keys;
 use lovage_client::{NewJob, NewSchedule};
+use lovage_job::capability::{Capability, CapabilityError};
 use lovage_job::catalog::{Shape, VersionRef};
 use lovage_job::limits::LimitsWish;
 use lovage_job::name::{AliasName, QueueName, ScheduleName, TaskName, VersionName};
@@ -34,6 +35,7 @@ pub(super) struct Manifest {
     pub(super) env: BTreeMap<String, String>,
     pub(super) result_ttl: Option<Duration>,
     pub(super) limits: LimitsWish,
+    pub(super) allow: Vec<Capability>,
     pub(super) retries: Option<u32>,
     pub(super) backoff: Option<Backoff>,
     pub(super) retry_on: Option<RetryOn>,
@@ -106,6 +108,7 @@ fn manifest(table: &toml::Table, faults: &mut Vec<String>) -> Manifest {
         ..Manifest::default()
     };
     let (limits, retry, schedules) = (keys.table("limits"), keys.table("retry"), keys.tables("schedule"));
+    let allow = keys.table("allow");
     if manifest.promote == Some(false) && manifest.alias.is_some() {
         keys.fault("alias", "an alias is moved only where promote is not false");
     }
@@ -115,6 +118,9 @@ fn manifest(table: &toml::Table, faults: &mut Vec<String>) -> Manifest {
     keys.refuse_others();
     if let Some(table) = limits {
         manifest.limits = limits_of(Keys::new("limits.", table, faults));
+    }
+    if let Some(table) = allow {
+        manifest.allow = allowed(Keys::new("allow.", table, faults));
     }
     if let Some(table) = retry {
         let mut keys = Keys::new("retry.", table, faults);
@@ -148,6 +154,38 @@ fn limits_of(mut keys: Keys<'_, '_>) -> LimitsWish {
     };
     keys.refuse_others();
     limits
+}
+
+/// What the task is granted: a key for each kind, with what it is of.
+fn allowed(mut keys: Keys<'_, '_>) -> Vec<Capability> {
+    let mut all = Vec::new();
+    for (key, kind) in [("submit", Capability::Submit), ("deterministic", Capability::Deterministic)] {
+        all.extend((keys.flag(key) == Some(true)).then_some(kind));
+    }
+    for key in ["http", "keyvalue", "blobstore", "secret"] {
+        for text in keys.texts(key) {
+            match format!("{key}={text}").parse() {
+                Ok(capability) => all.push(capability),
+                Err(error) => keys.fault(key, &told(error)),
+            }
+        }
+    }
+    let scratch = keys.with("scratch", |text| format!("scratch={text}").parse().map_err(told));
+    all.extend(scratch);
+    for (name, value) in keys.map("config") {
+        match format!("config={name}={value}").parse() {
+            // a key with an equals sign would be read as another key
+            Ok(Capability::Config(read, value)) if read == name => all.push(Capability::Config(read, value)),
+            Ok(_) => keys.fault("config", &told(CapabilityError::Key(name))),
+            Err(error) => keys.fault("config", &told(error)),
+        }
+    }
+    keys.refuse_others();
+    all
+}
+
+fn told(error: CapabilityError) -> String {
+    error.to_string()
 }
 
 fn schedule(mut keys: Keys<'_, '_>) -> Option<ManifestSchedule> {

@@ -6,6 +6,7 @@ use super::compile::compiler_program;
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;
 use super::manifest::Manifest;
+use super::task::allow::ceiling_of;
 use super::worker::default_cache;
 use super::{Exit, Failure, Output};
 use crate::app::engine;
@@ -15,7 +16,8 @@ use crate::nats::topology::{self, TopologyConfig};
 use crate::registry::push::{PushError, PushOptions, Pushed, check, store};
 use crate::tenants::register;
 use clap::Args;
-use lovage_job::catalog::{Grant, Shape};
+use lovage_job::capability::{Capability, Ceiling};
+use lovage_job::catalog::Shape;
 use lovage_job::limits::LimitsWish;
 use lovage_job::name::{AliasName, TaskName, VersionName};
 use lovage_job::retry::{ATTEMPTS_MAX, Backoff, RetryPolicy};
@@ -74,9 +76,11 @@ pub struct PushArgs {
     /// How an attempt must have ended to be tried again, such as failed,timed-out,out-of-fuel; or none.
     #[arg(long, value_name = "OUTCOMES")]
     retry_on: Option<RetryOn>,
-    /// Let the component do something beyond its sandbox: `submit` lets its jobs submit jobs of the same tenant.
-    #[arg(long = "allow", value_name = "WHAT", value_parser = grant)]
-    grants: Vec<Grant>,
+    /// Grant the task something beyond its sandbox, for all its versions, beside what it is granted already: submit,
+    /// http=HOST, keyvalue=BUCKET, blobstore=CONTAINER, config=KEY=VALUE, secret=NAME, scratch=SIZE or deterministic;
+    /// may be given several times. `lovage task deny` takes it back.
+    #[arg(long = "allow", value_name = "CAPABILITY")]
+    grants: Vec<Capability>,
     #[command(flatten)]
     limits: LimitArgs,
     /// The largest component that is accepted.
@@ -131,11 +135,6 @@ pub(super) fn shape(text: &str) -> Result<Shape, String> {
     Shape::parse(text).ok_or_else(|| format!("shapes are {}", known()))
 }
 
-fn grant(text: &str) -> Result<Grant, String> {
-    let known = || Grant::ALL.map(Grant::as_str).join(", ");
-    Grant::parse(text).ok_or_else(|| format!("what can be allowed is: {}", known()))
-}
-
 pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -182,7 +181,8 @@ fn push_options(args: &PushArgs, manifest: &Manifest) -> PushOptions {
         shape: args.shape.or(manifest.shape),
         alias: alias_of(args, manifest),
         limits: limits_of(args.limits.wish(), &manifest.limits),
-        grants: args.grants.clone(),
+        grants: manifest.allow.iter().chain(&args.grants).cloned().collect(),
+        ceiling: Ceiling::default(),
         retry,
         retry_on: args.retry_on.or(manifest.retry_on),
         args: if args.args.is_empty() { manifest.args.clone() } else { args.args.clone() },
@@ -212,7 +212,7 @@ fn limits_of(wish: LimitsWish, manifest: &LimitsWish) -> LimitsWish {
 pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
     let bytes = read_component(&args.file, args.max_size)?;
     let manifest = args.manifest.as_deref().map(carried::read).transpose()?;
-    let options = push_options(&args, &manifest.clone().unwrap_or_default());
+    let mut options = push_options(&args, &manifest.clone().unwrap_or_default());
     let cache = args.cache_dir.clone().map_or_else(default_cache, Ok)?;
     let compiler = compiler_program().or_exit(Exit::Host)?;
     let (sandbox, compiler) = engine(&WorkerFile::default(), 1, &cache, &compiler).or_exit(Exit::Host)?;
@@ -234,6 +234,7 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
     // workers serve every tenant that is noted here
     let tenants = js.get_key_value(asset::TENANTS).await.or_exit(Exit::Broker)?;
     register(&tenants, connection.tenant()).await.or_exit(Exit::Broker)?;
+    options.ceiling = ceiling_of(&tenants, connection.tenant()).await?;
     let components = Components::new(js);
     let schedules = match &carried {
         Some(carried) => Some((&carried.task, carried.accepted_by(&client).await?)),

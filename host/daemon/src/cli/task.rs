@@ -1,4 +1,6 @@
-//! `lovage task`: what tasks there are, and which version each alias names.
+//! `lovage task`: what tasks there are, which version each alias names, and what each is granted.
+
+pub(super) mod allow;
 
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;
@@ -8,6 +10,7 @@ use crate::nats::store::{Catalog, Components};
 use crate::ports::BrokerError;
 use crate::registry::ready::{LimitPolicy, limits_of};
 use clap::Subcommand;
+use lovage_job::capability::{Capability, Denial};
 use lovage_job::catalog::{AliasTargets, CatalogError, TaskRecord, VersionRecord};
 use lovage_job::name::{AliasName, TaskName, TenantName, VersionName};
 use lovage_job::retry::RetryPolicy;
@@ -43,6 +46,23 @@ pub enum TaskCommand {
         #[arg(default_value = "stable")]
         alias: AliasName,
     },
+    /// Grant a task more beyond its sandbox, for all its versions and at once.
+    Allow {
+        /// The task.
+        task: TaskName,
+        /// submit, http=HOST, keyvalue=BUCKET, blobstore=CONTAINER, config=KEY=VALUE, secret=NAME, scratch=SIZE or
+        /// deterministic.
+        #[arg(required = true, value_name = "CAPABILITY")]
+        capabilities: Vec<Capability>,
+    },
+    /// Take from a task what it is granted, at once.
+    Deny {
+        /// The task.
+        task: TaskName,
+        /// A kind such as http, for all of it; or one, such as http=HOST or config=KEY.
+        #[arg(required = true, value_name = "CAPABILITY")]
+        capabilities: Vec<Denial>,
+    },
     /// Remove a version that no alias names, or a whole task.
     Rm {
         /// The task.
@@ -70,6 +90,10 @@ pub(super) async fn main(command: TaskCommand, connection: &ConnectionArgs, outp
             let targets = changed(&catalog, tenant, &task, change).await?;
             told(output, &task, &alias, &targets)
         }
+        TaskCommand::Allow { task, capabilities } => {
+            allow::allow(&catalog, &js, tenant, &task, &capabilities, output).await
+        }
+        TaskCommand::Deny { task, capabilities } => allow::deny(&catalog, tenant, &task, &capabilities, output).await,
         TaskCommand::Rm { task, version, all } => {
             remove(&catalog, &Components::new(js), tenant, &task, version, all, output).await
         }
@@ -195,6 +219,7 @@ async fn show(
     for entry in &record.versions {
         output.line(&format!("version   {}  {}  {}", entry.version, entry.digest.short(), when(entry.pushed)))?;
     }
+    allow::show(&record.grants, output)?;
     match shown {
         Some(shown) => show_version(&shown, output),
         None => Ok(Exit::Done),

@@ -30,7 +30,7 @@ pub(super) struct Executed {
 }
 
 pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -> Step<Executed> {
-    let Ready { job, task, input, message, holds } = ready;
+    let Ready { job, task, grants, input, message, holds } = ready;
     let started = now();
     let limits = limits_of(shared, &job, &task);
     let signal = CancelSignal::new();
@@ -57,10 +57,10 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
         limits,
         args: task.args.clone(),
         env: task.env.clone(),
-        grants: Arc::default(),
+        grants: grants.clone(),
     };
     let services =
-        task.asks.then(|| Arc::new(GuestServices::new(&shared.errands, &message, &job, &task.grants, shared.fanout)));
+        task.asks.then(|| Arc::new(GuestServices::new(&shared.errands, &message, &job, grants, shared.fanout)));
     let control = AttemptControl {
         cancel: Some(signal),
         events: Some(telling.sink()),

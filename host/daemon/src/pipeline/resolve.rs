@@ -6,6 +6,7 @@ use super::{Shared, Step};
 use crate::ports::{Broker, Delivery, Holds, Resolution, Tasks};
 use crate::registry::ready::ReadyTask;
 use bytes::Bytes;
+use lovage_job::capability::Grants;
 use lovage_job::job::Job;
 use lovage_job::outcome::{JobError, OutcomeKind};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub(super) struct Ready {
     pub(super) job: Job,
     pub(super) task: Arc<ReadyTask>,
+    pub(super) grants: Arc<Grants>,
     pub(super) input: Bytes,
     pub(super) message: Delivery,
     pub(super) holds: Holds,
@@ -24,8 +26,8 @@ pub(super) async fn resolve<B: Broker, T: Tasks>(shared: &Shared<B, T>, admitted
     let wanted = job.wishes.version.as_ref();
     let found = shared.tasks.resolve(&message.tenant, &job.subject.task, wanted, job.pinned.as_ref(), &job.id).await;
     let error = match found {
-        Ok(Resolution::Ready(task)) => match task.input.check(&input) {
-            Ok(()) => return Step::Next(Ready { job, task, input, message, holds }),
+        Ok(Resolution::Ready(task, grants)) => match task.input.check(&input) {
+            Ok(()) => return Step::Next(Ready { job, task, grants, input, message, holds }),
             Err(error) => JobError::new(OutcomeKind::BadInput, error.to_string()),
         },
         Ok(Resolution::Unknown(reason)) => JobError::new(OutcomeKind::UnknownTask, reason),

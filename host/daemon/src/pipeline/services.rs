@@ -10,7 +10,7 @@ use crate::ports::{BrokerError, Delivery};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lovage_client::NewJob;
-use lovage_job::catalog::Grant;
+use lovage_job::capability::Grants;
 use lovage_job::child::{ChildLimit, ChildName, child_id, depth_below, depth_of};
 use lovage_job::flow::FlowError;
 use lovage_job::job::Job;
@@ -34,7 +34,8 @@ pub(super) struct GuestServices {
     id: JobId,
     subject: JobSubject,
     depth: u32,
-    may_submit: bool,
+    /// What the task is granted: checked here, whatever the sandbox has checked.
+    grants: Arc<Grants>,
     fanout: u32,
     book: Mutex<Book>,
 }
@@ -57,7 +58,7 @@ impl GuestServices {
         errands: &Arc<dyn Errands>,
         message: &Delivery,
         job: &Job,
-        grants: &[Grant],
+        grants: Arc<Grants>,
         fanout: u32,
     ) -> Self {
         Self {
@@ -66,7 +67,7 @@ impl GuestServices {
             id: job.id.clone(),
             subject: job.subject.clone(),
             depth: depth_of(&message.headers),
-            may_submit: grants.contains(&Grant::Submit),
+            grants,
             fanout,
             book: Mutex::default(),
         }
@@ -91,8 +92,8 @@ impl GuestServices {
     }
 
     fn check_grant(&self) -> Result<(), Refusal> {
-        let text = "the component was not granted to submit jobs; push it with --allow submit";
-        self.may_submit.then_some(()).ok_or_else(|| Refusal::Denied(text.to_owned()))
+        let text = "the task is not granted to submit jobs; `lovage task allow TASK submit` grants it";
+        self.grants.submit.then_some(()).ok_or_else(|| Refusal::Denied(text.to_owned()))
     }
 
     async fn submit_child(&self, job: ChildJob) -> Result<ChildId, Refusal> {

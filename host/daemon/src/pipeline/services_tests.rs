@@ -50,8 +50,16 @@ impl Errands for Memory {
     fn forget(&self, _: &TenantName, _: &JobId) {}
 }
 
+/// Whether the task may submit jobs.
+#[derive(Clone, Copy, PartialEq)]
+enum Granted {
+    Yes,
+    No,
+}
+use Granted::{No as MAY_NOT, Yes as MAY};
+
 /// The services of one attempt; each call is another attempt of the same job.
-fn attempt(memory: &Arc<Memory>, depth: u32, grants: &[Grant], fanout: u32) -> GuestServices {
+fn attempt(memory: &Arc<Memory>, depth: u32, grants: Granted, fanout: u32) -> GuestServices {
     let errands: Arc<dyn Errands> = memory.clone();
     let mut headers = Headers::new();
     headers.set(header::DEPTH, depth.to_string());
@@ -62,7 +70,7 @@ fn attempt(memory: &Arc<Memory>, depth: u32, grants: &[Grant], fanout: u32) -> G
         id: "p1".parse().unwrap(),
         depth: depth_of(&headers),
         subject,
-        may_submit: grants.contains(&Grant::Submit),
+        grants: Arc::new(Grants { submit: grants == MAY, ..Grants::default() }),
         fanout,
         book: Mutex::default(),
     }
@@ -77,7 +85,7 @@ async fn a_retry_submits_the_same_children_once() {
     let memory = Arc::new(Memory::default());
     let mut ids = Vec::new();
     for existing in [false, true] {
-        let services = attempt(&memory, 0, &Grant::ALL, 10);
+        let services = attempt(&memory, 0, MAY, 10);
         for key in [None, Some("a"), None] {
             let submitted = services.submit(child(key)).await.unwrap();
             assert_eq!(submitted.existing, existing);
@@ -92,7 +100,7 @@ async fn a_retry_submits_the_same_children_once() {
 #[tokio::test]
 async fn fan_out_holds_for_the_attempt_and_for_the_job() {
     let memory = Arc::new(Memory::default());
-    let first = attempt(&memory, 0, &Grant::ALL, 3);
+    let first = attempt(&memory, 0, MAY, 3);
     for _ in 0..3 {
         first.submit(child(None)).await.unwrap();
     }
@@ -100,7 +108,7 @@ async fn fan_out_holds_for_the_attempt_and_for_the_job() {
     assert!(text.contains('3') && text.contains("submit.fanout"), "{text}");
     first.close().await;
     // The next attempt may name what is there, and nothing new.
-    let second = attempt(&memory, 0, &Grant::ALL, 3);
+    let second = attempt(&memory, 0, MAY, 3);
     assert!(second.submit(child(None)).await.unwrap().existing);
     let Err(Refusal::Limit(text)) = second.submit(child(Some("new"))).await else { panic!("a fourth child") };
     assert!(text.contains("the job has 3 children"), "{text}");
@@ -110,24 +118,24 @@ async fn fan_out_holds_for_the_attempt_and_for_the_job() {
 #[tokio::test]
 async fn children_lie_32_deep_at_most() {
     let memory = Arc::new(Memory::default());
-    attempt(&memory, 31, &Grant::ALL, 3).submit(child(None)).await.unwrap();
-    let Err(Refusal::Limit(text)) = attempt(&memory, 32, &Grant::ALL, 3).submit(child(None)).await else {
-        panic!("33 deep")
-    };
+    attempt(&memory, 31, MAY, 3).submit(child(None)).await.unwrap();
+    let Err(Refusal::Limit(text)) = attempt(&memory, 32, MAY, 3).submit(child(None)).await else { panic!("33 deep") };
     assert!(text.contains("32"), "{text}");
 }
 
 #[tokio::test]
 async fn without_the_grant_nothing_is_submitted() {
     let memory = Arc::new(Memory::default());
-    let Err(Refusal::Denied(text)) = attempt(&memory, 0, &[], 3).submit(child(None)).await else { panic!("submitted") };
-    assert!(text.contains("--allow submit"), "{text}");
+    let Err(Refusal::Denied(text)) = attempt(&memory, 0, MAY_NOT, 3).submit(child(None)).await else {
+        panic!("submitted")
+    };
+    assert!(text.contains("task allow"), "{text}");
     assert!(memory.jobs.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn names_that_are_none_are_told() {
-    let services = attempt(&Arc::new(Memory::default()), 0, &Grant::ALL, 9);
+    let services = attempt(&Arc::new(Memory::default()), 0, MAY, 9);
     let bad = [
         ChildJob { task: "Not a task".to_owned(), ..ChildJob::default() },
         ChildJob { queue: Some("*".to_owned()), ..child(None) },
@@ -141,16 +149,16 @@ async fn names_that_are_none_are_told() {
 #[tokio::test]
 async fn values_are_found_by_the_next_attempt_and_counted() {
     let memory = Arc::new(Memory::default());
-    let first = attempt(&memory, 0, &[], 0);
+    let first = attempt(&memory, 0, MAY_NOT, 0);
     assert_eq!(first.load("a".to_owned()).await, Ok(None));
     first.save("a".to_owned(), b"one".to_vec()).await.unwrap();
     drop(first);
-    let second = attempt(&memory, 0, &[], 0);
+    let second = attempt(&memory, 0, MAY_NOT, 0);
     assert_eq!(second.load("a".to_owned()).await, Ok(Some(b"one".to_vec())));
     for number in 1..COUNT_MAX {
         second.save(number.to_string(), Vec::new()).await.unwrap();
     }
-    let third = attempt(&memory, 0, &[], 0);
+    let third = attempt(&memory, 0, MAY_NOT, 0);
     assert!(matches!(third.save("more".to_owned(), Vec::new()).await, Err(Refusal::Limit(_))));
     third.save("a".to_owned(), b"two".to_vec()).await.unwrap();
     assert_eq!(third.load("a".to_owned()).await, Ok(Some(b"two".to_vec())));
@@ -165,7 +173,7 @@ async fn a_retry_submits_the_same_groups_and_counts_them_once() {
     let memory = Arc::new(Memory::default());
     let mut held = Vec::new();
     for existing in [false, true, true] {
-        let services = attempt(&memory, 2, &Grant::ALL, 10);
+        let services = attempt(&memory, 2, MAY, 10);
         for key in [None, Some("a"), None] {
             let submitted =
                 services.submit_group(ChildGroup { key: key.map(str::to_owned), ..group(3) }).await.unwrap();
@@ -184,12 +192,12 @@ async fn a_retry_submits_the_same_groups_and_counts_them_once() {
 #[tokio::test]
 async fn members_count_against_the_fan_out_of_attempt_and_job() {
     let memory = Arc::new(Memory::default());
-    let first = attempt(&memory, 0, &Grant::ALL, 10);
+    let first = attempt(&memory, 0, MAY, 10);
     first.submit_group(group(8)).await.unwrap();
     let Err(Refusal::Limit(text)) = first.submit_group(group(3)).await else { panic!("11 children") };
     assert!(text.contains("asked for 10 children") && text.contains("submit.fanout"), "{text}");
     first.close().await;
-    let second = attempt(&memory, 0, &Grant::ALL, 10);
+    let second = attempt(&memory, 0, MAY, 10);
     let Err(Refusal::Limit(text)) = second.submit_group(ChildGroup { key: Some("b".to_owned()), ..group(3) }).await
     else {
         panic!("11 children")
@@ -200,21 +208,21 @@ async fn members_count_against_the_fan_out_of_attempt_and_job() {
 
 #[tokio::test]
 async fn groups_that_cannot_be_are_refused_with_the_reason() {
-    let services = |depth, grants: &[Grant]| attempt(&Arc::new(Memory::default()), depth, grants, 99);
-    let Err(Refusal::Limit(text)) = services(31, &Grant::ALL).submit_group(group(1)).await else { panic!("33 deep") };
+    let services = |depth, grants| attempt(&Arc::new(Memory::default()), depth, grants, 99);
+    let Err(Refusal::Limit(text)) = services(31, MAY).submit_group(group(1)).await else { panic!("33 deep") };
     assert!(text.contains("completion job would be deeper than 32"), "{text}");
-    let Err(Refusal::Limit(text)) = services(0, &Grant::ALL).submit_group(group(0)).await else { panic!("empty") };
+    let Err(Refusal::Limit(text)) = services(0, MAY).submit_group(group(0)).await else { panic!("empty") };
     assert!(text.contains("between 1 and 10000"), "{text}");
-    assert!(matches!(services(0, &[]).submit_group(group(1)).await, Err(Refusal::Denied(_))));
+    assert!(matches!(services(0, MAY_NOT).submit_group(group(1)).await, Err(Refusal::Denied(_))));
     let mut bad = group(2);
     bad.members[1].then = vec!["Not a task".to_owned()];
-    let Err(Refusal::Invalid(text)) = services(0, &Grant::ALL).submit_group(bad).await else { panic!("submitted") };
+    let Err(Refusal::Invalid(text)) = services(0, MAY).submit_group(bad).await else { panic!("submitted") };
     assert!(text.contains("member 1: then: "), "{text}");
 }
 
 #[tokio::test]
 async fn what_follows_a_child_is_read_as_headers_are() {
-    let services = attempt(&Arc::new(Memory::default()), 0, &Grant::ALL, 9);
+    let services = attempt(&Arc::new(Memory::default()), 0, MAY, 9);
     let follows = ChildJob { on_success: Some("b".to_owned()), then: vec!["c".to_owned()], ..child(None) };
     let job = services.job(follows).unwrap();
     assert_eq!((job.on_success.unwrap().to_string(), job.then.len()), ("b".to_owned(), 1));

@@ -2,8 +2,11 @@
 //! alias move to it: jobs never wait for a deploy, and jobs in flight keep the version they began with.
 
 use super::load::{LoadFault, Loader};
+use super::ready::ReadyTask;
 use crate::nats::store::Catalog;
 use crate::ports::{BrokerError, Resolution, Tasks};
+use crate::tenant_book::TenantBook;
+use lovage_job::capability::{Grants, Missing};
 use lovage_job::catalog::{TaskRecord, VersionRef};
 use lovage_job::name::{Digest, JobId, TaskName, TenantName, VersionName};
 use std::collections::HashMap;
@@ -19,13 +22,23 @@ const LOAD_PAUSE: Duration = Duration::from_secs(1);
 pub struct Live {
     loader: Loader,
     catalog: Catalog,
-    tasks: RwLock<HashMap<TenantName, HashMap<TaskName, Arc<TaskRecord>>>>,
+    book: Arc<TenantBook>,
+    tasks: RwLock<HashMap<TenantName, HashMap<TaskName, Known>>>,
+}
+
+/// A task as this worker applies it.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    /// Its versions and aliases; nothing before the first is ready.
+    record: Option<Arc<TaskRecord>>,
+    /// What it is granted, which changes at once and waits for no version.
+    grants: Arc<Grants>,
 }
 
 impl Live {
     /// An empty catalogue.
-    pub fn new(loader: Loader, catalog: Catalog) -> Self {
-        Self { loader, catalog, tasks: RwLock::default() }
+    pub fn new(loader: Loader, catalog: Catalog, book: Arc<TenantBook>) -> Self {
+        Self { loader, catalog, book, tasks: RwLock::default() }
     }
 
     /// Applies a changed task: makes ready what its aliases name, then moves the aliases. An alias whose new version
@@ -77,12 +90,74 @@ impl Live {
 
     fn put(&self, tenant: &TenantName, record: TaskRecord) {
         let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
-        tasks.entry(tenant.clone()).or_default().insert(record.task.clone(), Arc::new(record));
+        let known = tasks.entry(tenant.clone()).or_default().entry(record.task.clone());
+        let grants = || Known { record: None, grants: Arc::new(record.grants.clone()) };
+        let known = known.or_insert_with(grants);
+        known.record = Some(Arc::new(record));
     }
 
     fn record(&self, tenant: &TenantName, task: &TaskName) -> Option<Arc<TaskRecord>> {
         let tasks = self.tasks.read().unwrap_or_else(PoisonError::into_inner);
-        tasks.get(tenant)?.get(task).cloned()
+        tasks.get(tenant)?.get(task)?.record.clone()
+    }
+
+    /// Puts what a task is granted in place of what it was. Apart from its versions: those of an earlier state may still
+    /// be made ready, and what was taken away must not come back with them.
+    fn grant(&self, tenant: &TenantName, task: &TaskName, grants: &Grants) {
+        let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
+        let known = tasks.entry(tenant.clone()).or_default().entry(task.clone()).or_default();
+        if *known.grants != *grants {
+            known.grants = Arc::new(grants.clone());
+        }
+    }
+
+    fn grants(&self, tenant: &TenantName, task: &TaskName) -> Arc<Grants> {
+        let tasks = self.tasks.read().unwrap_or_else(PoisonError::into_inner);
+        tasks.get(tenant).and_then(|tasks| tasks.get(task)).map(|known| known.grants.clone()).unwrap_or_default()
+    }
+
+    /// What of a task's grants is in force now; or why its component cannot run with that.
+    fn in_force(
+        &self,
+        tenant: &TenantName,
+        task: &TaskName,
+        ready: &ReadyTask,
+    ) -> Result<Result<Arc<Grants>, String>, BrokerError> {
+        let granted = self.grants(tenant, task);
+        if granted.is_empty() {
+            return Ok(missing(task, &granted, ready).map_or(Ok(granted), Err));
+        }
+        let record = self.book.get(tenant);
+        let record = record.ok_or_else(|| BrokerError(format!("the record of tenant {tenant} is not here yet")))?;
+        let Err(above) = granted.within(&record.ceiling) else {
+            return Ok(missing(task, &granted, ready).map_or(Ok(granted), Err));
+        };
+        let (left, _) = granted.under(&record.ceiling);
+        let reason = missing(task, &left, ready);
+        if reason.is_some() && missing(task, &granted, ready).is_none() {
+            return Ok(Err(format!("task {task} is granted {above}")));
+        }
+        Ok(reason.map_or(Ok(Arc::new(left)), Err))
+    }
+
+    /// A version that is ready, with what its task is granted.
+    async fn granted(
+        &self,
+        tenant: &TenantName,
+        task: &TaskName,
+        ready: Arc<ReadyTask>,
+    ) -> Result<Resolution, BrokerError> {
+        if let Ok(grants) = self.in_force(tenant, task, &ready)? {
+            return Ok(Resolution::Ready(ready, grants));
+        }
+        // what was granted a moment ago may not have come here yet
+        if let Some(record) = self.catalog.task(tenant, task).await? {
+            self.grant(tenant, task, &record.grants);
+        }
+        Ok(match self.in_force(tenant, task, &ready)? {
+            Ok(grants) => Resolution::Ready(ready, grants),
+            Err(reason) => Resolution::Broken(reason),
+        })
     }
 
     /// The version that the catalogue itself names, for a job that this worker's view does not know yet: whoever
@@ -105,6 +180,15 @@ impl Live {
     }
 }
 
+/// Why a component cannot run with these grants.
+fn missing(task: &TaskName, grants: &Grants, ready: &ReadyTask) -> Option<String> {
+    let Missing { interface, kind } = grants.missing(&ready.imports)?;
+    let form = kind.form();
+    Some(format!(
+        "the component imports {interface}, and task {task} is not granted {kind}; `lovage task allow {task} {form}` grants it"
+    ))
+}
+
 impl Tasks for Live {
     async fn resolve(
         &self,
@@ -120,7 +204,7 @@ impl Tasks for Live {
         let here = known.and_then(|record| record.resolve(wanted, job).ok().map(|entry| entry.version.clone()));
         let version = match here {
             Some(version) => match self.loader.ready(tenant, task, &version) {
-                Some(ready) => return Ok(Resolution::Ready(ready)),
+                Some(ready) => return self.granted(tenant, task, ready).await,
                 None => version,
             },
             None => match self.ask(tenant, task, wanted, job).await? {
@@ -129,7 +213,7 @@ impl Tasks for Live {
             },
         };
         match self.loader.load(tenant, task, &version).await {
-            Ok(ready) => Ok(Resolution::Ready(ready)),
+            Ok(ready) => self.granted(tenant, task, ready).await,
             Err(LoadFault::Broken(reason)) => Ok(Resolution::Broken(reason)),
             Err(error @ LoadFault::Missing { .. }) => Ok(Resolution::Unknown(error.to_string())),
             Err(LoadFault::Passing(error)) => Err(error),
@@ -161,7 +245,10 @@ impl Appliers {
             return;
         };
         match serde_json::from_slice::<TaskRecord>(value) {
-            Ok(record) => self.newest(tenant, task).send_replace(Some(record)),
+            Ok(record) => {
+                self.live.grant(&tenant, &task, &record.grants);
+                self.newest(tenant, task).send_replace(Some(record))
+            }
             Err(error) => {
                 tracing::warn!(key, error = %error, "a task in the catalogue cannot be read");
                 None

@@ -4,7 +4,6 @@
 use super::ready::{LimitPolicy, ReadyTask};
 use crate::nats::store::{Catalog, Components};
 use crate::ports::BrokerError;
-use lovage_job::catalog::Grant;
 use lovage_job::name::{Digest, TaskName, TenantName, VersionName};
 use lovage_sandbox::{CompileError, Compiler, LoadError, Sandbox};
 use std::collections::HashMap;
@@ -112,10 +111,6 @@ impl Loader {
         let record = self.catalog.version(tenant, task, version).await?;
         let missing = || LoadFault::Missing { task: task.clone(), version: version.clone() };
         let record = record.ok_or_else(missing)?;
-        if let Some(grant) = Grant::missing(&record.imports, &record.grants) {
-            let reason = format!("the component imports {} and was not granted it", grant.interface());
-            return Err(LoadFault::Broken(format!("{reason}; push it with --allow {grant}")));
-        }
         let component = self.components.get(tenant, &record.digest).await?;
         let component = component
             .ok_or_else(|| LoadFault::Broken(format!("the component {} is not in the store", record.digest)))?;

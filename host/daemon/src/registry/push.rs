@@ -4,8 +4,9 @@
 use crate::clock::now;
 use crate::nats::store::{Catalog, Components};
 use crate::ports::BrokerError;
+use lovage_job::capability::{AboveCeiling, Capability, Ceiling, Grants, Missing};
 use lovage_job::catalog::{
-    AliasError, AliasTargets, CatalogError, Export, Grant, Shape, TaskRecord, VersionEntry, VersionRecord,
+    AliasError, AliasTargets, CatalogError, Export, Shape, TaskRecord, VersionEntry, VersionRecord,
 };
 use lovage_job::limits::{Limits, LimitsWish, soft_below};
 use lovage_job::name::{AliasName, Digest, TaskName, TenantName, VersionName};
@@ -33,8 +34,10 @@ pub struct PushOptions {
     pub alias: Option<AliasName>,
     /// Limits over those that the author asks for.
     pub limits: LimitsWish,
-    /// What the component may do beyond its sandbox.
-    pub grants: Vec<Grant>,
+    /// What its tasks are granted beside what they have.
+    pub grants: Vec<Capability>,
+    /// What they may be granted at most.
+    pub ceiling: Ceiling,
     /// Retries in place of the default.
     pub retry: Option<RetryPolicy>,
     /// Which outcomes are tried again; the usual ones where nothing is said.
@@ -110,13 +113,18 @@ pub enum PushError {
     },
     /// It needs a grant.
     #[error(
-        "the component imports {}, which lets it submit jobs of its own: if it may, push it with --allow {grant}",
-        .grant.interface()
+        "the component imports {}, and task {task} is not granted {}: if it may do that, push it with --allow {}",
+        .missing.interface, .missing.kind, .missing.kind.form()
     )]
     NotGranted {
-        /// Which.
-        grant: Grant,
+        /// The task.
+        task: TaskName,
+        /// What is missing.
+        missing: Missing,
     },
+    /// It would be granted more than its tenant may have.
+    #[error(transparent)]
+    AboveCeiling(#[from] AboveCeiling),
     /// A soft timeout without effect.
     #[error("task {task}: {reason}")]
     SoftTimeout {
@@ -219,7 +227,6 @@ pub async fn store(
     options: &PushOptions,
 ) -> Result<Vec<Pushed>, PushError> {
     let chosen = choose(&checked.exports, options)?;
-    check_grants(checked, options)?;
     check_timeouts(&chosen, options)?;
     // a refusal must come before anything is written, and one task's refusal before another task is
     for export in &chosen {
@@ -227,6 +234,7 @@ pub async fn store(
         let mut known = known.unwrap_or_else(|| TaskRecord::new(export.name.clone()));
         let entry = next_version(&known, checked, options, 0);
         known.add(entry)?;
+        granted(&mut known, checked, options)?;
     }
     components.put(tenant, &checked.digest, &checked.inspection.component).await?;
     let mut pushed = Vec::with_capacity(chosen.len());
@@ -236,12 +244,21 @@ pub async fn store(
     Ok(pushed)
 }
 
-/// Refuses a component that imports what it is not granted.
-fn check_grants(checked: &Checked, options: &PushOptions) -> Result<(), PushError> {
-    match Grant::missing(&checked.inspection.imports, &options.grants) {
-        Some(grant) => Err(PushError::NotGranted { grant }),
-        None => Ok(()),
+/// Adds what the task is granted. Refuses what is above the tenant's ceiling, and a component that imports what the
+/// task is not granted then.
+fn granted(task: &mut TaskRecord, checked: &Checked, options: &PushOptions) -> Result<(), PushError> {
+    let added: Grants = options.grants.iter().cloned().collect();
+    added.within(&options.ceiling)?;
+    task.allow(added.list())?;
+    let imports = &checked.inspection.imports;
+    if let Some(missing) = task.grants.missing(imports) {
+        return Err(PushError::NotGranted { task: task.task.clone(), missing });
     }
+    // what it was granted before may be above a ceiling that was lowered since
+    if task.grants.under(&options.ceiling).0.missing(imports).is_some() {
+        task.grants.within(&options.ceiling)?;
+    }
+    Ok(())
 }
 
 /// Refuses a soft timeout that the timeout beside it would never let pass. One that only the operator's timeout does not
@@ -274,6 +291,7 @@ async fn store_one(
     let change = |before: Option<TaskRecord>| -> Result<(TaskRecord, ()), PushError> {
         let mut after = before.unwrap_or_else(|| TaskRecord::new(task.clone()));
         after.add(entry.clone())?;
+        granted(&mut after, checked, options)?;
         if let Some(alias) = &alias {
             after.promote(alias.clone(), AliasTargets::all(entry.version.clone()), now())?;
         }
@@ -328,7 +346,6 @@ fn record_of(entry: VersionEntry, checked: &Checked, export: &Export, options: &
         retry,
         args: options.args.clone(),
         env: options.env.clone(),
-        grants: options.grants.clone(),
         imports: checked.inspection.imports.clone(),
         result_ttl_seconds: options.result_ttl_seconds,
     }

@@ -1,6 +1,7 @@
 //! A version that is ready to run: compiled, linked, its input check and limits prepared.
 
-use lovage_job::catalog::{Grant, VersionRecord};
+use lovage_job::capability::CapabilityKind;
+use lovage_job::catalog::VersionRecord;
 use lovage_job::limits::Limits;
 use lovage_job::name::{Digest, VersionName};
 use lovage_job::retry::RetryPolicy;
@@ -30,8 +31,8 @@ pub struct ReadyTask {
     pub env: Arc<[(String, String)]>,
     /// How long its results are kept, where it says so.
     pub result_keep: Option<Duration>,
-    /// What the component may do beyond its sandbox.
-    pub grants: Arc<[Grant]>,
+    /// What the component imports, which decides what it must be granted.
+    pub imports: Arc<[String]>,
     /// Whether the component imports anything that its worker does for it.
     pub asks: bool,
 }
@@ -60,14 +61,18 @@ impl ReadyTask {
             input: InputCheck::new(&record.export.input)?,
             args: record.args.clone().into(),
             env: record.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-            grants: record.grants.clone().into(),
-            asks: record
-                .imports
-                .iter()
-                .any(|name| ["lovage:task/jobs", "lovage:task/checkpoint"].iter().any(|asked| name.starts_with(asked))),
+            imports: record.imports.clone().into(),
+            asks: record.imports.iter().any(|name| asks(name)),
             result_keep: record.result_ttl_seconds.map(|s| Duration::from_secs(s).min(RESULT_KEEP_MAX)),
         })
     }
+}
+
+/// Whether an import is done by the worker for its guest.
+fn asks(import: &str) -> bool {
+    let path = import.split('@').next().unwrap_or_default();
+    matches!(path, "lovage:task/checkpoint" | "wasi:http/outgoing-handler")
+        || CapabilityKind::needed_for(import).is_some()
 }
 
 /// The operator's defaults, then what the author asks for, then what was asked for at push, under the ceiling.

@@ -5,12 +5,10 @@
 
 mod alias;
 mod export;
-mod grant;
 mod task;
 mod version;
 
 pub use alias::{AliasError, AliasMove, AliasTarget, AliasTargets};
 pub use export::{BodyType, Encoding, Entry, Export, Shape};
-pub use grant::Grant;
 pub use task::{CatalogError, TaskRecord};
 pub use version::{VersionEntry, VersionRecord, VersionRef};

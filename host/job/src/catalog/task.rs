@@ -2,6 +2,7 @@
 
 use super::alias::{AliasMove, AliasTargets};
 use super::version::{VersionEntry, VersionRef};
+use crate::capability::{Capability, Grants, TooManyGrants};
 use crate::name::{AliasName, Digest, JobId, TaskName, VersionName};
 use crate::unit::UnixMs;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub struct TaskRecord {
     /// How many versions were ever pushed, removed ones included: numbers the next one.
     #[serde(default)]
     pub pushed_count: u64,
+    /// What it may do beyond its sandbox, all versions alike.
+    #[serde(default, skip_serializing_if = "Grants::is_empty")]
+    pub grants: Grants,
 }
 
 /// A change of the catalogue that cannot be made.
@@ -62,6 +66,14 @@ pub enum CatalogError {
         /// The alias.
         alias: AliasName,
     },
+    /// More is granted than a record holds.
+    #[error("task {task}: {reason}")]
+    TooManyGrants {
+        /// The task.
+        task: TaskName,
+        /// What is too much.
+        reason: TooManyGrants,
+    },
     /// There is nothing to take back.
     #[error("alias {alias} of task {task} has no earlier version to roll back to")]
     NoEarlier {
@@ -75,7 +87,14 @@ pub enum CatalogError {
 impl TaskRecord {
     /// A task without versions.
     pub fn new(task: TaskName) -> Self {
-        Self { task, versions: Vec::new(), aliases: BTreeMap::new(), moves: Vec::new(), pushed_count: 0 }
+        Self {
+            task,
+            versions: Vec::new(),
+            aliases: BTreeMap::new(),
+            moves: Vec::new(),
+            pushed_count: 0,
+            grants: Grants::default(),
+        }
     }
 
     /// The version of that name.
@@ -120,6 +139,15 @@ impl TaskRecord {
                 Ok(())
             }
         }
+    }
+
+    /// Grants more. Whether the tenant's ceiling has that is for the caller to check.
+    pub fn allow(&mut self, capabilities: impl IntoIterator<Item = Capability>) -> Result<(), CatalogError> {
+        let mut grants = self.grants.clone();
+        grants.extend(capabilities);
+        grants.check_size().map_err(|reason| CatalogError::TooManyGrants { task: self.task.clone(), reason })?;
+        self.grants = grants;
+        Ok(())
     }
 
     /// Makes `alias` name `targets`.

@@ -1,7 +1,6 @@
 //! Versions: what was pushed, and how a job asks for one.
 
 use super::export::Export;
-use super::grant::Grant;
 use crate::limits::LimitsWish;
 use crate::name::{Digest, NameError, TaskName, VersionName};
 use crate::retry::RetryPolicy;
@@ -41,9 +40,6 @@ pub struct VersionRecord {
     /// What the component imports: the capabilities it needs.
     #[serde(default)]
     pub imports: Vec<String>,
-    /// What the component may do beyond its sandbox.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub grants: Vec<Grant>,
     /// How long results are kept, in seconds; the operator's default where none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_ttl_seconds: Option<u64>,

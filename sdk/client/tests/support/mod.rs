@@ -268,7 +268,6 @@ impl World {
             args: vec![],
             env: Default::default(),
             imports: vec![],
-            grants: Vec::new(),
             result_ttl_seconds: None,
         };
         let mut task = TaskRecord::new(record.task.clone());

@@ -107,3 +107,31 @@ fn two_schedules_of_one_name_and_other_files_are_refused() {
     assert!(read("schedule = 5").unwrap_err()[0].contains("[[schedule]]"));
     assert!(read("").unwrap().schedules.is_empty());
 }
+
+#[test]
+fn a_manifest_grants_capabilities() {
+    let text = "[allow]\nsubmit = true\ndeterministic = false\nhttp = [\"a.b\", \"http://c:1\"]\nkeyvalue = [\"k\"]\n\
+                blobstore = [\"b\"]\nsecret = [\"s\"]\nscratch = \"1MiB\"\nconfig = { mode = \"a=b\" }\n";
+    let told: Vec<_> = read(text).unwrap().allow.iter().map(ToString::to_string).collect();
+    let expected = [
+        "submit",
+        "http=a.b",
+        "http=http://c:1",
+        "keyvalue=k",
+        "blobstore=b",
+        "secret=s",
+        "scratch=1MiB",
+        "config=mode=a=b",
+    ];
+    assert_eq!(told, expected);
+    for (bad, place) in [
+        ("http = [\"*\"]", "allow.http"),
+        ("htttp = [\"a.b\"]", "did you mean http"),
+        ("config = { \"a=b\" = \"c\" }", "allow.config"),
+        ("scratch = \"0B\"", "allow.scratch"),
+        ("submit = \"yes\"", "allow.submit"),
+    ] {
+        let faults = read(&format!("[allow]\n{bad}\n")).unwrap_err();
+        assert!(faults.len() == 1 && faults[0].contains(place), "{faults:?}");
+    }
+}

@@ -1,0 +1,85 @@
+//! What a task is granted: shown, added to within the ceiling of its tenant, and taken away.
+
+use super::changed;
+use crate::cli::exit::OrExit;
+use crate::cli::{Exit, Failure, Output};
+use crate::nats::store::Catalog;
+use async_nats::jetstream::{Context, kv};
+use lovage_job::capability::{Capability, Ceiling, Denial, Grants};
+use lovage_job::catalog::{CatalogError, TaskRecord};
+use lovage_job::name::{TaskName, TenantName};
+use lovage_job::subject::asset;
+use lovage_job::tenant::TenantRecord;
+
+/// What the tasks of a tenant may be granted; a tenant that nobody noted has every default.
+pub(in crate::cli) async fn ceiling_of(tenants: &kv::Store, tenant: &TenantName) -> Result<Ceiling, Failure> {
+    match tenants.get(tenant.as_str()).await.or_exit(Exit::Broker)? {
+        None => Ok(Ceiling::default()),
+        Some(value) => match serde_json::from_slice::<TenantRecord>(&value) {
+            Ok(record) => Ok(record.ceiling),
+            Err(error) => Err(Failure::new(Exit::Broker, format!("the record of tenant {tenant} is broken: {error}"))),
+        },
+    }
+}
+
+/// What the task is granted, a line each.
+pub(super) fn show(grants: &Grants, output: Output) -> Result<(), Failure> {
+    for capability in grants.list() {
+        output.line(&format!("allowed   {}", crate::cli::output::printable(&capability.to_string())))?;
+    }
+    if grants.is_empty() {
+        output.line("allowed   nothing beyond its sandbox")?;
+    }
+    Ok(())
+}
+
+pub(super) async fn allow(
+    catalog: &Catalog,
+    js: &Context,
+    tenant: &TenantName,
+    task: &TaskName,
+    capabilities: &[Capability],
+    output: Output,
+) -> Result<Exit, Failure> {
+    let tenants = js.get_key_value(asset::TENANTS).await.or_exit(Exit::Broker)?;
+    let ceiling = ceiling_of(&tenants, tenant).await?;
+    let added: Grants = capabilities.iter().cloned().collect();
+    added.within(&ceiling).map_err(|above| {
+        let failure = Failure::new(Exit::Usage, format!("task {task}: {above}"));
+        failure.hint("`lovage tenant set` raises the ceiling of a tenant")
+    })?;
+    let change = |mut record: TaskRecord| -> Result<_, CatalogError> {
+        record.allow(added.list())?;
+        let grants = record.grants.clone();
+        Ok((record, grants))
+    };
+    let grants = changed(catalog, tenant, task, change).await?;
+    told(task, &grants, output)
+}
+
+pub(super) async fn deny(
+    catalog: &Catalog,
+    tenant: &TenantName,
+    task: &TaskName,
+    denials: &[Denial],
+    output: Output,
+) -> Result<Exit, Failure> {
+    let change = |mut record: TaskRecord| -> Result<_, CatalogError> {
+        let idle: Vec<_> = denials.iter().filter(|denial| !record.grants.deny(denial)).cloned().collect();
+        let grants = record.grants.clone();
+        Ok((record, (grants, idle)))
+    };
+    let (grants, idle) = changed(catalog, tenant, task, change).await?;
+    idle.iter().for_each(|denial| output.note(&format!("task {task} was not granted {denial}")));
+    told(task, &grants, output)
+}
+
+fn told(task: &TaskName, grants: &Grants, output: Output) -> Result<Exit, Failure> {
+    if output.json {
+        output.value(&serde_json::json!({ "task": task, "grants": grants }))?;
+    } else {
+        output.line(&format!("task      {task}"))?;
+        show(grants, output)?;
+    }
+    Ok(Exit::Done)
+}
