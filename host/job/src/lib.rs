@@ -29,6 +29,7 @@ pub mod retry;
 pub mod retry_on;
 pub mod schedule;
 pub mod schema;
+pub mod signature;
 pub mod subject;
 pub mod tenant;
 pub mod trail;

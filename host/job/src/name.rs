@@ -145,6 +145,10 @@ checked_text!(
     ScheduleName, "schedule name", is_name, NAME_RULE
 );
 checked_text!(
+    /// What a tenant calls a key that it trusts.
+    SignerName, "key name", is_name, NAME_RULE
+);
+checked_text!(
     /// Jobs that belong together; unique within its tenant.
     GroupId, "group id", is_group_id, GROUP_ID_RULE
 );

@@ -5,10 +5,12 @@
 
 mod alias;
 mod export;
+mod provenance;
 mod task;
 mod version;
 
 pub use alias::{AliasError, AliasMove, AliasTarget, AliasTargets};
 pub use export::{BodyType, Encoding, Entry, Export, Shape};
+pub use provenance::{Provenance, Source, Statement, StatementError, STATEMENT_BYTES_MAX};
 pub use task::{CatalogError, TaskRecord};
 pub use version::{VersionEntry, VersionRecord, VersionRef};

@@ -1,16 +1,18 @@
 //! Versions: what was pushed, and how a job asks for one.
 
 use super::export::Export;
+use super::provenance::Provenance;
 use crate::limits::LimitsWish;
 use crate::name::{Digest, NameError, TaskName, VersionName};
 use crate::retry::RetryPolicy;
+use crate::signature::Signature;
 use crate::unit::UnixMs;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// One version of a task, never changed once written. The value of `<tenant>.version.<task>.<version>`.
+/// One version of a task, never changed once written but for signatures that come later. The value of `<tenant>.version.<task>.<version>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VersionRecord {
     /// The task.
@@ -43,6 +45,12 @@ pub struct VersionRecord {
     /// How long results are kept, in seconds; the operator's default where none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_ttl_seconds: Option<u64>,
+    /// Who vouches for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<Signature>,
+    /// Where it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
 }
 
 /// A version in the list of a task.

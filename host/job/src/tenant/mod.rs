@@ -6,6 +6,6 @@ mod quota;
 mod record;
 
 pub use access::Access;
-pub use policy::SignaturePolicy;
+pub use policy::{KEYS_MAX, SignaturePolicy};
 pub use quota::Quota;
 pub use record::{TenantRecord, WEIGHT_MAX};
