@@ -14,9 +14,11 @@ use crate::nats::puller::SourceName;
 use crate::nats::rules::Rules;
 use crate::nats::settle::Settler;
 use crate::nats::store::{Catalog, Components, Payloads, Results};
+use crate::nats::tenant_records::TenantRecords;
 use crate::nats::topology::{self, TopologyConfig};
 use crate::pipeline::{Guests, GuestsConfig, Running, Shared};
 use crate::presence::{Presence, announce};
+use crate::registry::gate::Gate;
 use crate::registry::live::Live;
 use crate::registry::load::Loader;
 use crate::tenant_book::TenantBook;
@@ -95,7 +97,7 @@ pub fn engine(
 }
 
 /// The versions that this worker makes ready, and what makes them.
-fn versions(
+async fn versions(
     options: &WorkerOptions,
     concurrency: usize,
     js: &jetstream::Context,
@@ -105,7 +107,8 @@ fn versions(
     let (sandbox, compiler) = engine(&options.file, concurrency, &options.cache_dir, &options.compiler)?;
     tracing::info!(reset = ?sandbox.reset_mode(), concurrency, "sandbox ready");
     let components = Components::new(js.clone());
-    let loader = Loader::new(sandbox, compiler, catalog.clone(), components, options.file.limit_policy());
+    let gate = Gate::new(book.clone(), TenantRecords::open(js).await?);
+    let loader = Loader::new(sandbox, compiler, catalog.clone(), components, options.file.limit_policy(), gate);
     Ok(Arc::new(Live::new(loader, catalog.clone(), book.clone())))
 }
 
@@ -136,7 +139,7 @@ impl Worker {
 
         let policy = options.file.limit_policy();
         let catalog = Catalog::open(&js).await?;
-        let live = versions(&options, concurrency, &js, &catalog, &book)?;
+        let live = versions(&options, concurrency, &js, &catalog, &book).await?;
 
         let cancels = Arc::new(Cancels::default());
         let payloads = Payloads::new(js.clone());

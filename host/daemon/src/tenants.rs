@@ -101,10 +101,11 @@ impl Tenants {
     /// Notes the record of a tenant. One that cannot be read leaves the one before in force: nothing is granted by it.
     fn note(&self, tenant: &TenantName, value: &[u8]) {
         match serde_json::from_slice::<TenantRecord>(value) {
-            Ok(record) if record.tenant == *tenant => self.book.put(record),
+            Ok(record) if record.tenant == *tenant => return self.book.put(record),
             Ok(record) => tracing::warn!(tenant = %tenant, says = %record.tenant, "a tenant's record is of another"),
             Err(error) => tracing::warn!(tenant = %tenant, error = %error, "a tenant's record cannot be read"),
         }
+        self.book.spoil(tenant);
     }
 
     async fn serve_in_time(&self, tenant: TenantName) {

@@ -20,5 +20,6 @@ pub mod rules;
 pub mod settle;
 pub mod store;
 pub mod sweep;
+pub mod tenant_records;
 pub mod ticks;
 pub mod topology;

@@ -48,9 +48,13 @@ impl Live {
         let names: Vec<VersionName> =
             record.aliases.values().flat_map(|targets| targets.0.iter().map(|side| side.version.clone())).collect();
         for version in names {
-            if let Err(error) = self.load_in_time(tenant, &record.task, &version).await {
-                tracing::warn!(tenant = %tenant, task = %record.task, version = %version, error = %error, "version cannot be run here");
-                failed.push(version);
+            match self.load_in_time(tenant, &record.task, &version).await {
+                // refused at each start while the policy says so; a key that comes later must find the alias moved
+                Ok(()) | Err(LoadFault::Refused(_)) => {}
+                Err(error) => {
+                    tracing::warn!(tenant = %tenant, task = %record.task, version = %version, error = %error, "version cannot be run here");
+                    failed.push(version);
+                }
             }
         }
         let before = self.record(tenant, &record.task);
@@ -215,6 +219,7 @@ impl Tasks for Live {
         match self.loader.load(tenant, task, &version).await {
             Ok(ready) => self.granted(tenant, task, ready).await,
             Err(LoadFault::Broken(reason)) => Ok(Resolution::Broken(reason)),
+            Err(LoadFault::Refused(fault)) => Ok(Resolution::Broken(fault.to_string())),
             Err(error @ LoadFault::Missing { .. }) => Ok(Resolution::Unknown(error.to_string())),
             Err(LoadFault::Passing(error)) => Err(error),
         }

@@ -1,10 +1,12 @@
 //! Makes versions ready: record, component, compilation in a child process, linking. Callers that want the same
 //! version share one load.
 
+use super::gate::{Gate, GateFault, Vouched};
 use super::ready::{LimitPolicy, ReadyTask};
 use crate::nats::store::{Catalog, Components};
 use crate::ports::BrokerError;
 use lovage_job::name::{Digest, TaskName, TenantName, VersionName};
+use lovage_job::signature::{Claim, SignatureFault};
 use lovage_sandbox::{CompileError, Compiler, LoadError, Sandbox};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,9 +26,21 @@ pub enum LoadFault {
         /// The version.
         version: VersionName,
     },
+    /// The tenant's policy does not let it run; a key or a signature that comes later may.
+    #[error(transparent)]
+    Refused(#[from] SignatureFault),
     /// The broker or the machine is; a retry is useful.
     #[error(transparent)]
     Passing(#[from] BrokerError),
+}
+
+impl From<GateFault> for LoadFault {
+    fn from(fault: GateFault) -> Self {
+        match fault {
+            GateFault::Refused(fault) => Self::Refused(fault),
+            GateFault::Passing(error) => Self::Passing(error),
+        }
+    }
 }
 
 /// Which version.
@@ -39,6 +53,7 @@ pub struct Loader {
     catalog: Catalog,
     components: Components,
     policy: LimitPolicy,
+    gate: Gate,
     loads: Mutex<HashMap<Key, Slot>>,
     /// The most versions that are kept ready.
     kept_max: usize,
@@ -61,19 +76,22 @@ impl Loader {
         catalog: Catalog,
         components: Components,
         policy: LimitPolicy,
+        gate: Gate,
     ) -> Self {
-        Self { sandbox, compiler, catalog, components, policy, loads: Mutex::default(), kept_max: KEPT_MAX }
+        Self { sandbox, compiler, catalog, components, policy, gate, loads: Mutex::default(), kept_max: KEPT_MAX }
     }
 
-    /// The version, where it is ready already.
+    /// The version, where it is ready already and may run.
     pub fn ready(&self, tenant: &TenantName, task: &TaskName, version: &VersionName) -> Option<Arc<ReadyTask>> {
         let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = loads.get_mut(&(tenant.clone(), task.clone(), version.clone()))?;
         slot.used = std::time::Instant::now();
-        slot.cell.get()?.as_ref().ok().cloned()
+        let ready = slot.cell.get()?.as_ref().ok().cloned();
+        drop(loads);
+        ready.filter(|ready| self.gate.stands(ready))
     }
 
-    /// Makes a version ready, or finds it ready.
+    /// Makes a version ready, or finds it ready; and looks whether it may run.
     pub async fn load(
         &self,
         tenant: &TenantName,
@@ -81,10 +99,21 @@ impl Loader {
         version: &VersionName,
     ) -> Result<Arc<ReadyTask>, LoadFault> {
         let key = (tenant.clone(), task.clone(), version.clone());
-        let cell = self.cell(&key);
-        let loaded = cell.get_or_init(|| self.prepare(&key)).await.clone();
-        if matches!(loaded, Err(LoadFault::Passing(_) | LoadFault::Missing { .. })) {
-            self.forget(&key, &cell);
+        match self.load_once(&key).await {
+            // it may have been signed since it was made ready, so its record is read anew
+            Err(LoadFault::Refused(_)) => self.load_once(&key).await,
+            loaded => loaded,
+        }
+    }
+
+    async fn load_once(&self, key: &Key) -> Result<Arc<ReadyTask>, LoadFault> {
+        let cell = self.cell(key);
+        let loaded = match cell.get_or_init(|| self.prepare(key)).await.clone() {
+            Ok(ready) => self.gate.check(&ready.vouched).await.map(|()| ready).map_err(LoadFault::from),
+            Err(fault) => Err(fault),
+        };
+        if matches!(loaded, Err(LoadFault::Passing(_) | LoadFault::Missing { .. } | LoadFault::Refused(_))) {
+            self.forget(key, &cell);
         }
         loaded
     }
@@ -111,6 +140,12 @@ impl Loader {
         let record = self.catalog.version(tenant, task, version).await?;
         let missing = || LoadFault::Missing { task: task.clone(), version: version.clone() };
         let record = record.ok_or_else(missing)?;
+        // of what was asked for, not of what the record says of itself: a record that was put under another name is not
+        // what was signed
+        let digest = record.digest.clone();
+        let claim = Claim { tenant: tenant.clone(), task: task.clone(), version: version.clone(), digest };
+        let vouched = Arc::new(Vouched::new(claim, record.signatures.clone()));
+        self.gate.check(&vouched).await?;
         let component = self.components.get(tenant, &record.digest).await?;
         let component = component
             .ok_or_else(|| LoadFault::Broken(format!("the component {} is not in the store", record.digest)))?;
@@ -122,7 +157,7 @@ impl Loader {
         let artifact = self.compiler.compile(&record.digest, &component).await.map_err(compile_fault)?;
         let broken = |error: &dyn std::fmt::Display| LoadFault::Broken(error.to_string());
         let sandboxed = self.sandbox.load(&artifact, &record.export.entry).map_err(link_fault)?;
-        let ready = ReadyTask::new(&record, sandboxed, &self.policy).map_err(|error| broken(&error))?;
+        let ready = ReadyTask::new(&record, sandboxed, &self.policy, vouched).map_err(|error| broken(&error))?;
         tracing::info!(tenant = %tenant, task = %task, version = %version, component.digest = %record.digest, "version ready");
         Ok(Arc::new(ready))
     }

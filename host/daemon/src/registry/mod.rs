@@ -1,5 +1,6 @@
 //! What tasks there are: the catalogue as this worker sees it, versions made ready to run, and pushing new ones.
 
+pub mod gate;
 pub mod live;
 pub mod load;
 pub mod push;

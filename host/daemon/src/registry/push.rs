@@ -348,6 +348,8 @@ fn record_of(entry: VersionEntry, checked: &Checked, export: &Export, options: &
         env: options.env.clone(),
         imports: checked.inspection.imports.clone(),
         result_ttl_seconds: options.result_ttl_seconds,
+        signatures: Vec::new(),
+        provenance: None,
     }
 }
 

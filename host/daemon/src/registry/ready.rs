@@ -1,5 +1,6 @@
 //! A version that is ready to run: compiled, linked, its input check and limits prepared.
 
+use super::gate::Vouched;
 use lovage_job::capability::CapabilityKind;
 use lovage_job::catalog::VersionRecord;
 use lovage_job::limits::Limits;
@@ -35,6 +36,8 @@ pub struct ReadyTask {
     pub imports: Arc<[String]>,
     /// Whether the component imports anything that its worker does for it.
     pub asks: bool,
+    /// Whose signatures it has.
+    pub vouched: Arc<Vouched>,
 }
 
 /// What the operator allows.
@@ -51,7 +54,12 @@ const RESULT_KEEP_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 impl ReadyTask {
     /// Puts together what a version needs to run.
-    pub fn new(record: &VersionRecord, sandboxed: Task, policy: &LimitPolicy) -> Result<Self, SchemaError> {
+    pub fn new(
+        record: &VersionRecord,
+        sandboxed: Task,
+        policy: &LimitPolicy,
+        vouched: Arc<Vouched>,
+    ) -> Result<Self, SchemaError> {
         Ok(Self {
             version: record.version.clone(),
             digest: record.digest.clone(),
@@ -63,6 +71,7 @@ impl ReadyTask {
             env: record.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             imports: record.imports.clone().into(),
             asks: record.imports.iter().any(|name| asks(name)),
+            vouched,
             result_keep: record.result_ttl_seconds.map(|s| Duration::from_secs(s).min(RESULT_KEEP_MAX)),
         })
     }

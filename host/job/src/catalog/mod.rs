@@ -11,6 +11,6 @@ mod version;
 
 pub use alias::{AliasError, AliasMove, AliasTarget, AliasTargets};
 pub use export::{BodyType, Encoding, Entry, Export, Shape};
-pub use provenance::{Provenance, Source, Statement, StatementError, STATEMENT_BYTES_MAX};
+pub use provenance::{Provenance, STATEMENT_BYTES_MAX, Source, Statement, StatementError};
 pub use task::{CatalogError, TaskRecord};
 pub use version::{VersionEntry, VersionRecord, VersionRef};

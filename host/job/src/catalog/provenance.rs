@@ -154,7 +154,9 @@ fn builder(predicate: &Value) -> Option<&str> {
 }
 
 fn commit(predicate: &Value) -> Option<&str> {
-    let of = |material| ["/digest/gitCommit", "/digest/sha1"].iter().find_map(|place| Value::pointer(material, place)?.as_str());
+    let of = |material| {
+        ["/digest/gitCommit", "/digest/sha1"].iter().find_map(|place| Value::pointer(material, place)?.as_str())
+    };
     let lists = ["/buildDefinition/resolvedDependencies", "/materials"];
     lists.iter().find_map(|list| predicate.pointer(list)?.as_array()?.iter().find_map(of))
 }

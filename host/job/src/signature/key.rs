@@ -30,7 +30,9 @@ impl fmt::Display for KeyId {
 
 /// A text that is not a public key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a public key: give the line that begins with RW of the .pub file of `lovage key new` or of minisign")]
+#[error(
+    "{0:?} is not a public key: give the line that begins with RW of the .pub file of `lovage key new` or of minisign"
+)]
 pub struct TrustedKeyError(String);
 
 /// A public key that signatures are checked against: minisign's 56 characters of base64.

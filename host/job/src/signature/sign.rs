@@ -54,7 +54,8 @@ fn decode(text: &str) -> Result<(KeyId, minisign_verify::Signature), SignatureTe
     }
     let signature = minisign_verify::Signature::decode(text.trim()).map_err(|error| refused(&error.to_string()))?;
     let line = text.trim().lines().nth(1).unwrap_or_default();
-    let decoded = base64::engine::general_purpose::STANDARD.decode(line).map_err(|error| refused(&error.to_string()))?;
+    let decoded =
+        base64::engine::general_purpose::STANDARD.decode(line).map_err(|error| refused(&error.to_string()))?;
     let id = KeyId::of(&decoded).ok_or_else(|| refused("it names no key"))?;
     Ok((id, signature))
 }

@@ -90,7 +90,10 @@ fn what_is_not_known_to_be_right_is_refused() {
         bytes[2..10].copy_from_slice(&engine.decode(&public).unwrap()[2..10]);
         engine.encode(bytes)
     };
-    assert!(matches!(fault(&policy(true, &[("release", &forged)]), &[signature.clone()]), SignatureFault::Other { .. }));
+    assert!(matches!(
+        fault(&policy(true, &[("release", &forged)]), &[signature.clone()]),
+        SignatureFault::Other { .. }
+    ));
 
     let mut torn = signature.clone();
     torn.minisig.truncate(90);

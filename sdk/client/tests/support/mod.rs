@@ -269,6 +269,8 @@ impl World {
             env: Default::default(),
             imports: vec![],
             result_ttl_seconds: None,
+            signatures: vec![],
+            provenance: None,
         };
         let mut task = TaskRecord::new(record.task.clone());
         let (version, digest) = (record.version.clone(), record.digest.clone());
