@@ -29,6 +29,7 @@ mod rolling;
 mod schedules;
 mod server;
 mod shapes;
+mod signatures;
 mod sizes;
 mod small;
 mod tenants;

@@ -12,6 +12,7 @@ mod exit;
 mod group;
 mod input;
 mod job;
+mod key;
 mod limit;
 mod live;
 mod manifest;
@@ -21,8 +22,10 @@ mod pause;
 mod push;
 mod run;
 mod schedule;
+mod sign;
 mod submit;
 mod task;
+mod tenant;
 mod test;
 mod wait;
 mod watch;
@@ -64,11 +67,16 @@ pub struct Global {
 enum Command {
     Dev(dev::DevArgs),
     Worker(worker::WorkerArgs),
-    Push(push::PushArgs),
+    Push(Box<push::PushArgs>),
     Run(run::RunArgs),
     Test(test::TestArgs),
     #[command(subcommand)]
     Task(task::TaskCommand),
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    Sign(sign::SignArgs),
     Submit(Box<submit::SubmitArgs>),
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -133,10 +141,13 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Dev(args) => dev::main(args, output).await,
         Command::Bench(args) => bench::main(args, output).await,
         Command::Worker(args) => worker::main(args, connection).await,
-        Command::Push(args) => push::main(args, connection, output).await,
+        Command::Push(args) => push::main(*args, connection, output).await,
         Command::Run(args) => run::main(args, output).await,
         Command::Test(args) => test::main(args, output).await,
         Command::Task(command) => task::main(command, connection, output).await,
+        Command::Tenant(command) => tenant::main(&command, connection, output).await,
+        Command::Key(command) => key::main(&command, output),
+        Command::Sign(args) => sign::main(&args, connection, output),
         Command::Submit(args) => submit::main(*args, connection, output).await,
         Command::Job(command) => job::main(command, connection, output).await,
         Command::Group(command) => group::main(command, connection, output).await,

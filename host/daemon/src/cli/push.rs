@@ -1,6 +1,7 @@
 //! `lovage push`: a component becomes a task.
 
 mod carried;
+mod vouched;
 
 use super::compile::compiler_program;
 use super::connection::ConnectionArgs;
@@ -12,8 +13,10 @@ use super::{Exit, Failure, Output};
 use crate::app::engine;
 use crate::config::WorkerFile;
 use crate::nats::store::{Catalog, Components};
+use crate::nats::tenant_records::TenantRecords;
 use crate::nats::topology::{self, TopologyConfig};
 use crate::registry::push::{PushError, PushOptions, Pushed, check, store};
+use crate::registry::signing::Signing;
 use crate::tenants::register;
 use clap::Args;
 use lovage_job::capability::{Capability, Ceiling};
@@ -83,6 +86,8 @@ pub struct PushArgs {
     grants: Vec<Capability>,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    vouch: vouched::VouchArgs,
     /// The largest component that is accepted.
     #[arg(long, value_name = "SIZE", default_value = "16MiB")]
     max_size: ByteSize,
@@ -189,6 +194,8 @@ fn push_options(args: &PushArgs, manifest: &Manifest) -> PushOptions {
         env: manifest.env.clone().into_iter().chain(args.env.iter().cloned()).collect(),
         result_ttl_seconds: args.result_ttl.or(manifest.result_ttl).map(|span| span.as_secs().max(1)),
         size_max: args.max_size.min(SIZE_CEILING).as_usize(),
+        signing: Signing::default(),
+        provenance: None,
     }
 }
 
@@ -213,6 +220,7 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
     let bytes = read_component(&args.file, args.max_size)?;
     let manifest = args.manifest.as_deref().map(carried::read).transpose()?;
     let mut options = push_options(&args, &manifest.clone().unwrap_or_default());
+    options.signing = args.vouch.signing()?;
     let cache = args.cache_dir.clone().map_or_else(default_cache, Ok)?;
     let compiler = compiler_program().or_exit(Exit::Host)?;
     let (sandbox, compiler) = engine(&WorkerFile::default(), 1, &cache, &compiler).or_exit(Exit::Host)?;
@@ -221,6 +229,8 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
     if checked.inspection.adapted {
         output.note("adapted a core module of WASI preview 1 to a component");
     }
+    let source = vouched::file_source(&args.file, &bytes);
+    options.provenance = Some(args.vouch.provenance(source, &checked.digest)?);
     let carried = match &manifest {
         Some(manifest) => Some(carried::check(manifest, &checked, &options).map_err(|fault| fault.told(&args))?),
         None => None,
@@ -235,6 +245,8 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
     let tenants = js.get_key_value(asset::TENANTS).await.or_exit(Exit::Broker)?;
     register(&tenants, connection.tenant()).await.or_exit(Exit::Broker)?;
     options.ceiling = ceiling_of(&tenants, connection.tenant()).await?;
+    let records = TenantRecords::open(&js).await.or_exit(Exit::Broker)?;
+    options.signing.policy = records.get(connection.tenant()).await.or_exit(Exit::Broker)?.signatures;
     let components = Components::new(js);
     let schedules = match &carried {
         Some(carried) => Some((&carried.task, carried.accepted_by(&client).await?)),

@@ -1,6 +1,7 @@
 //! `lovage task`: what tasks there are, which version each alias names, and what each is granted.
 
 pub(super) mod allow;
+mod signed;
 
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;
@@ -9,12 +10,14 @@ use crate::clock::now;
 use crate::nats::store::{Catalog, Components};
 use crate::ports::BrokerError;
 use crate::registry::ready::{LimitPolicy, limits_of};
+use async_nats::jetstream::Context;
 use clap::Subcommand;
 use lovage_job::capability::{Capability, Denial};
 use lovage_job::catalog::{AliasTargets, CatalogError, TaskRecord, VersionRecord};
 use lovage_job::name::{AliasName, TaskName, TenantName, VersionName};
 use lovage_job::retry::RetryPolicy;
 use lovage_job::unit::{UnixMs, format_span};
+use signed::Standing;
 use std::time::Duration;
 
 /// See and steer tasks, their versions and aliases.
@@ -83,9 +86,13 @@ pub(super) async fn main(command: TaskCommand, connection: &ConnectionArgs, outp
     let tenant = connection.tenant();
     match command {
         TaskCommand::List => list(&catalog, tenant, output).await,
-        TaskCommand::Show { task, version } => show(&catalog, tenant, &task, version, output).await,
-        TaskCommand::Promote { task, target } => promote(&catalog, tenant, &task, &target, output).await,
+        TaskCommand::Show { task, version } => show(&catalog, &js, tenant, &task, version, output).await,
+        TaskCommand::Promote { task, target } => promote(&catalog, &js, tenant, &task, &target, output).await,
         TaskCommand::Rollback { task, alias } => {
+            let back = known(&catalog, tenant, &task).await?.roll_back(&alias);
+            if let Ok(targets) = &back {
+                signed::check_targets(&catalog, &js, tenant, &task, targets).await?;
+            }
             let change = |mut record: TaskRecord| record.roll_back(&alias).map(|targets| (record, targets));
             let targets = changed(&catalog, tenant, &task, change).await?;
             told(output, &task, &alias, &targets)
@@ -188,6 +195,7 @@ pub(super) fn when(time: UnixMs) -> String {
 
 async fn show(
     catalog: &Catalog,
+    js: &Context,
     tenant: &TenantName,
     task: &TaskName,
     version: Option<VersionName>,
@@ -204,11 +212,16 @@ async fn show(
     if let (None, Some(version)) = (&shown, version) {
         return Err(Failure::new(Exit::NotFound, format!("task {task} has no version {version}")));
     }
+    let standing = match &shown {
+        Some(shown) => Some(Standing::of(js, tenant, task, shown).await?),
+        None => None,
+    };
     if output.json {
         let preview = shown.as_ref().map(|shown| shown.retry.preview().collect::<Vec<_>>());
         let retry_on = shown.as_ref().map(|shown| shown.retry.retry_on);
         output.value(&serde_json::json!({
-            "task": record, "version": shown, "retry_on": retry_on, "retry_preview": preview
+            "task": record, "version": shown, "retry_on": retry_on, "retry_preview": preview,
+            "signatures": standing.map(|standing| standing.json()),
         }))?;
         return Ok(Exit::Done);
     }
@@ -221,17 +234,23 @@ async fn show(
     }
     allow::show(&record.grants, output)?;
     match shown {
-        Some(shown) => show_version(&shown, output),
+        Some(shown) => show_version(&shown, standing.as_ref(), output),
         None => Ok(Exit::Done),
     }
 }
 
-fn show_version(shown: &VersionRecord, output: Output) -> Result<Exit, Failure> {
+fn show_version(shown: &VersionRecord, standing: Option<&Standing>, output: Output) -> Result<Exit, Failure> {
     let limits =
         limits_of(shown, &LimitPolicy { ceiling: lovage_job::limits::Limits::ceiling(), ..LimitPolicy::default() });
     output.line(&format!("\nversion {} ({})", shown.version, shown.digest))?;
     if let Some(summary) = &shown.export.summary {
         output.line(&format!("about     {}", super::output::printable(summary)))?;
+    }
+    if let Some(provenance) = &shown.provenance {
+        signed::show_provenance(provenance, output)?;
+    }
+    if let Some(standing) = standing {
+        standing.show(shown, output)?;
     }
     output.line(&format!("shape     {}", shown.export.entry.shape()))?;
     output.line(&format!(
@@ -282,6 +301,7 @@ fn wait_of(wait: Duration) -> String {
 
 async fn promote(
     catalog: &Catalog,
+    js: &Context,
     tenant: &TenantName,
     task: &TaskName,
     target: &str,
@@ -292,6 +312,7 @@ async fn promote(
         None => (AliasName::stable(), target),
     };
     let targets: AliasTargets = targets.parse().or_exit(Exit::Usage)?;
+    signed::check_targets(catalog, js, tenant, task, &targets).await?;
     let change = |mut record: TaskRecord| record.promote(alias.clone(), targets.clone(), now()).map(|()| (record, ()));
     changed(catalog, tenant, task, change).await?;
     told(output, task, &alias, &targets)

@@ -11,6 +11,7 @@ use lovage_client::wire;
 use lovage_job::catalog::{TaskRecord, VersionRecord};
 use lovage_job::name::{Digest, JobId, TaskName, TenantName, VersionName};
 use lovage_job::result::JobResult;
+use lovage_job::signature::Signature;
 use lovage_job::subject::asset;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -120,6 +121,28 @@ impl Catalog {
                 there.ok_or_else(|| fault("catalogue")(&error))
             }
         }
+    }
+
+    /// Puts signatures in place of those of a version; all else of it never changes.
+    pub async fn sign_version(
+        &self,
+        tenant: &TenantName,
+        record: &VersionRecord,
+        signatures: Vec<Signature>,
+    ) -> Result<VersionRecord, BrokerError> {
+        let failed = fault("catalogue");
+        let key = asset::version_key(tenant, &record.task, &record.version);
+        let entry = self.bucket.entry(&key).await.map_err(|error| failed(&error))?;
+        let there = entry.as_ref().filter(|entry| entry.operation == kv::Operation::Put);
+        let there = there.ok_or_else(|| failed(&format!("version {} was removed", record.version)))?;
+        let signed: VersionRecord = serde_json::from_slice(&there.value).map_err(|error| failed(&error))?;
+        if signed.digest != record.digest {
+            return Err(failed(&format!("version {} is another component now", record.version)));
+        }
+        let signed = VersionRecord { signatures, ..signed };
+        let value = serde_json::to_vec(&signed).map_err(|error| failed(&error))?;
+        self.bucket.update(&key, value.into(), there.revision).await.map_err(|error| failed(&error))?;
+        Ok(signed)
     }
 
     /// Removes a version's record.

@@ -27,8 +27,10 @@ pub struct Vouched {
     claim: Claim,
     signatures: Vec<Signature>,
     /// The record that was decided under, which is kept so that no other one can be at its place.
-    decided: Mutex<Option<(Arc<TenantRecord>, Result<(), SignatureFault>)>>,
+    decided: Mutex<Option<Decided>>,
 }
+
+type Decided = (Arc<TenantRecord>, Result<(), SignatureFault>);
 
 impl Vouched {
     /// Nothing decided yet.

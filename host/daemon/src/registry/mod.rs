@@ -5,3 +5,4 @@ pub mod live;
 pub mod load;
 pub mod push;
 pub mod ready;
+pub mod signing;

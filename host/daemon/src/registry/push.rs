@@ -1,17 +1,19 @@
 //! Pushing: inspect, compile within limits, store, and only then move the alias. Nothing is stored of a component that
 //! could not run.
 
+use super::signing::{Signing, UnsignedError};
 use crate::clock::now;
 use crate::nats::store::{Catalog, Components};
 use crate::ports::BrokerError;
 use lovage_job::capability::{AboveCeiling, Capability, Ceiling, Grants, Missing};
 use lovage_job::catalog::{
-    AliasError, AliasTargets, CatalogError, Export, Shape, TaskRecord, VersionEntry, VersionRecord,
+    AliasError, AliasTargets, CatalogError, Export, Provenance, Shape, TaskRecord, VersionEntry, VersionRecord,
 };
 use lovage_job::limits::{Limits, LimitsWish, soft_below};
 use lovage_job::name::{AliasName, Digest, TaskName, TenantName, VersionName};
 use lovage_job::retry::RetryPolicy;
 use lovage_job::retry_on::RetryOn;
+use lovage_job::signature::{Claim, Signature};
 use lovage_sandbox::{
     CompileError, Compiler, DescribeError, InspectError, InspectOptions, Inspection, Sandbox, SandboxError, inspect,
 };
@@ -50,6 +52,10 @@ pub struct PushOptions {
     pub result_ttl_seconds: Option<u64>,
     /// The largest component, in bytes.
     pub size_max: usize,
+    /// What is signed with, and what must be signed.
+    pub signing: Signing,
+    /// Where the component came from.
+    pub provenance: Option<Provenance>,
 }
 
 /// What was pushed.
@@ -141,6 +147,9 @@ pub enum PushError {
         /// What is wrong.
         reason: String,
     },
+    /// It is not signed as the tenant's policy asks.
+    #[error(transparent)]
+    Unsigned(#[from] UnsignedError),
     /// The catalogue refuses.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -229,19 +238,36 @@ pub async fn store(
     let chosen = choose(&checked.exports, options)?;
     check_timeouts(&chosen, options)?;
     // a refusal must come before anything is written, and one task's refusal before another task is
+    let mut claims = Vec::with_capacity(chosen.len());
     for export in &chosen {
         let known = catalog.task(tenant, &export.name).await?;
         let mut known = known.unwrap_or_else(|| TaskRecord::new(export.name.clone()));
         let entry = next_version(&known, checked, options, 0);
-        known.add(entry)?;
+        known.add(entry.clone())?;
         granted(&mut known, checked, options)?;
+        let claim = claim_of(tenant, &export.name, &entry, checked);
+        signatures(catalog, &claim, options).await?;
+        claims.push(claim);
     }
+    options.signing.check_given(&claims)?;
     components.put(tenant, &checked.digest, &checked.inspection.component).await?;
     let mut pushed = Vec::with_capacity(chosen.len());
     for export in chosen {
         pushed.push(store_one(catalog, tenant, checked, export, options).await?);
     }
     Ok(pushed)
+}
+
+fn claim_of(tenant: &TenantName, task: &TaskName, entry: &VersionEntry, checked: &Checked) -> Claim {
+    let digest = checked.digest.clone();
+    Claim { tenant: tenant.clone(), task: task.clone(), version: entry.version.clone(), digest }
+}
+
+/// The signatures that a version is stored with, those that it has already included.
+async fn signatures(catalog: &Catalog, claim: &Claim, options: &PushOptions) -> Result<Vec<Signature>, PushError> {
+    let there = catalog.version(&claim.tenant, &claim.task, &claim.version).await?;
+    let there = there.filter(|there| there.digest == claim.digest).map(|there| there.signatures);
+    Ok(options.signing.of(claim, &there.unwrap_or_default())?)
 }
 
 /// Adds what the task is granted. Refuses what is above the tenant's ceiling, and a component that imports what the
@@ -317,8 +343,13 @@ async fn claim_version(
         let listed = known.version(&entry.version).is_some();
         // a refusal must come before anything is written
         known.clone().add(entry.clone())?;
-        let there = catalog.create_version(tenant, &record_of(entry, checked, export, options)).await?;
+        let signatures = signatures(catalog, &claim_of(tenant, task, &entry, checked), options).await?;
+        let record = VersionRecord { signatures, ..record_of(entry, checked, export, options) };
+        let mut there = catalog.create_version(tenant, &record).await?;
         if there.digest == checked.digest {
+            if there.signatures != record.signatures {
+                there = catalog.sign_version(tenant, &there, record.signatures).await?;
+            }
             return Ok((there, listed));
         }
         if options.version.is_some() {
@@ -349,7 +380,7 @@ fn record_of(entry: VersionEntry, checked: &Checked, export: &Export, options: &
         imports: checked.inspection.imports.clone(),
         result_ttl_seconds: options.result_ttl_seconds,
         signatures: Vec::new(),
-        provenance: None,
+        provenance: options.provenance.clone(),
     }
 }
 

@@ -14,7 +14,7 @@ pub use claim::Claim;
 pub use fault::SignatureFault;
 pub use key::{KeyId, PublicKey, TrustedKeyError};
 pub use sign::{SIGNATURE_BYTES_MAX, Signature, SignatureTextError};
-pub use verify::{SignedBy, verify};
+pub use verify::{SIGNATURES_MAX, SignedBy, verify};
 
 #[cfg(test)]
 mod verify_tests;

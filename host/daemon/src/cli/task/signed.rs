@@ -1,0 +1,114 @@
+//! Who vouches for a version and where it came from; and whether its tenant's policy lets it run.
+
+use crate::cli::exit::OrExit;
+use crate::cli::output::printable;
+use crate::cli::{Exit, Failure, Output};
+use crate::nats::store::Catalog;
+use crate::nats::tenant_records::{TenantRecordError, TenantRecords};
+use async_nats::jetstream::Context;
+use lovage_job::catalog::{AliasTargets, Provenance, Source, VersionRecord};
+use lovage_job::name::{TaskName, TenantName};
+use lovage_job::signature::{Claim, SignatureFault, SignedBy, verify};
+use lovage_job::tenant::SignaturePolicy;
+
+/// What the tenant's policy says of a version.
+pub(super) struct Standing {
+    required: bool,
+    verdict: Result<Option<SignedBy>, SignatureFault>,
+}
+
+impl Standing {
+    /// Looks at the policy as it is now.
+    pub(super) async fn of(
+        js: &Context,
+        tenant: &TenantName,
+        task: &TaskName,
+        version: &VersionRecord,
+    ) -> Result<Self, Failure> {
+        let (required, verdict) = match policy(js, tenant).await? {
+            Ok(policy) => (policy.required, verify(&policy, &claim(tenant, task, version), &version.signatures)),
+            Err(fault) => (true, Err(fault)),
+        };
+        Ok(Self { required, verdict })
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> serde_json::Value {
+        let fault = self.verdict.as_ref().err();
+        serde_json::json!({
+            "required": self.required,
+            "signed_by": self.verdict.as_ref().ok().and_then(Option::as_ref),
+            "refused": fault.map(|fault| serde_json::json!({"code": fault.code(), "reason": fault.to_string()})),
+        })
+    }
+
+    /// For people, a line each.
+    pub(super) fn show(&self, version: &VersionRecord, output: Output) -> Result<(), Failure> {
+        for signature in &version.signatures {
+            let signer = signature.signer.as_deref().unwrap_or("a key that was not trusted then");
+            let told = format!("signature {} ({signer}): {}", signature.key_id, signature.trusted_comment);
+            output.line(&printable(&told))?;
+        }
+        match &self.verdict {
+            Ok(Some(by)) => output.line(&format!("signed by {} ({})", printable(&by.signer), by.key_id)),
+            Ok(None) => output.line("signed by nobody whom the tenant trusts, which it does not require"),
+            Err(fault) => output.line(&format!("refused   {fault}")),
+        }
+    }
+}
+
+fn claim(tenant: &TenantName, task: &TaskName, version: &VersionRecord) -> Claim {
+    let (version, digest) = (version.version.clone(), version.digest.clone());
+    Claim { tenant: tenant.clone(), task: task.clone(), version, digest }
+}
+
+async fn policy(js: &Context, tenant: &TenantName) -> Result<Result<SignaturePolicy, SignatureFault>, Failure> {
+    let records = TenantRecords::open(js).await.or_exit(Exit::Broker)?;
+    match records.get(tenant).await {
+        Ok(record) => Ok(Ok(record.signatures)),
+        Err(TenantRecordError::Broker(error)) => Err(Failure::new(Exit::Broker, error)),
+        Err(error) => Ok(Err(SignatureFault::NoPolicy { tenant: tenant.clone(), reason: error.to_string() })),
+    }
+}
+
+/// Refuses to make an alias name what the tenant's policy does not let run.
+pub(super) async fn check_targets(
+    catalog: &Catalog,
+    js: &Context,
+    tenant: &TenantName,
+    task: &TaskName,
+    targets: &AliasTargets,
+) -> Result<(), Failure> {
+    let policy = policy(js, tenant).await?.or_exit(Exit::Usage)?;
+    if !policy.required {
+        return Ok(());
+    }
+    for side in &targets.0 {
+        // what is not there is told of by whoever moves the alias
+        let Some(version) = catalog.version(tenant, task, &side.version).await.or_exit(Exit::Broker)? else { continue };
+        verify(&policy, &claim(tenant, task, &version), &version.signatures).or_exit(Exit::Usage).map_err(
+            |failure| failure.hint("push the same file again under that version with --sign-key or --signature"),
+        )?;
+    }
+    Ok(())
+}
+
+/// Where a version came from, a line each.
+pub(super) fn show_provenance(provenance: &Provenance, output: Output) -> Result<(), Failure> {
+    let source = match &provenance.source {
+        Source::File { name, size_bytes, digest } => format!("file {name}, {size_bytes} bytes, {digest}"),
+        Source::Oci { reference, manifest, size_bytes, cosign, .. } => {
+            let cosign = cosign.as_ref().map(|key| format!(", cosign key {key}")).unwrap_or_default();
+            format!("{reference}, manifest {manifest}, {size_bytes} bytes{cosign}")
+        }
+    };
+    output.line(&printable(&format!("from      {source}")))?;
+    let by = provenance.pushed_by.as_deref().unwrap_or("someone");
+    output.line(&printable(&format!("pushed    by {by} with {}", provenance.tool)))?;
+    if let Some(statement) = &provenance.statement {
+        let builder = statement.builder.as_deref().unwrap_or("not told");
+        let commit = statement.commit.as_deref().unwrap_or("not told");
+        output.line(&printable(&format!("built     by {builder}, commit {commit} ({})", statement.predicate_type)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! `lovage tenant keys`: whose signatures a tenant trusts.
+
+use super::super::key::small_file;
+use super::super::{Exit, Failure, Output};
+use super::policy::told;
+use super::{change_failure, records};
+use crate::cli::connection::ConnectionArgs;
+use clap::Subcommand;
+use lovage_job::name::{SignerName, TenantName};
+use lovage_job::signature::PublicKey;
+use lovage_job::tenant::{KEYS_MAX, TenantRecord};
+use std::path::Path;
+
+/// See and change the keys whose signatures a tenant trusts.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Trust a key.
+    Add {
+        /// The tenant.
+        tenant: TenantName,
+        /// What the key is called.
+        name: SignerName,
+        /// The public key: the line of `lovage key new`, or the file that it is in.
+        #[arg(value_name = "PUBKEY")]
+        key: String,
+    },
+    /// Trust a key no longer: what only it signed does not start any more, on running workers too.
+    Rm {
+        /// The tenant.
+        tenant: TenantName,
+        /// What the key is called.
+        name: SignerName,
+    },
+    /// List the keys.
+    #[command(visible_alias = "list")]
+    Ls {
+        /// The tenant.
+        tenant: TenantName,
+    },
+}
+
+/// The largest file of a public key, in bytes.
+const KEY_FILE_BYTES_MAX: u64 = 2048;
+
+pub(super) async fn main(command: &KeysCommand, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
+    match command {
+        KeysCommand::Add { tenant, name, key } => {
+            let key = read(key)?;
+            let records = records(connection).await?;
+            let changed = records.change(tenant, |record| add(record, name, &key)).await;
+            let (record, ()) = changed.map_err(change_failure)?;
+            told(&record, output)
+        }
+        KeysCommand::Rm { tenant, name } => {
+            let records = records(connection).await?;
+            let changed = records.change(tenant, |record| remove(record, name)).await;
+            let (record, ()) = changed.map_err(change_failure)?;
+            if record.signatures.required && record.signatures.keys.is_empty() {
+                output.note(&format!("tenant {tenant} requires signatures and trusts no key: none of its jobs starts"));
+            }
+            told(&record, output)
+        }
+        KeysCommand::Ls { tenant } => {
+            let record = records(connection).await?.get(tenant).await.map_err(|error| change_failure(error.into()))?;
+            told(&record, output)
+        }
+    }
+}
+
+/// Reads a key from its line, or from the file that holds it.
+fn read(text: &str) -> Result<String, Failure> {
+    let refused = |told: String| Failure::new(Exit::Usage, told);
+    let path = Path::new(text);
+    let text = match path.is_file() {
+        true => small_file(path, KEY_FILE_BYTES_MAX)?,
+        false => text.to_owned(),
+    };
+    let key: PublicKey = text.parse().map_err(|error| refused(format!("{error}")))?;
+    Ok(key.as_str().to_owned())
+}
+
+fn add(record: &mut TenantRecord, name: &SignerName, key: &str) -> Result<(), super::ChangeError> {
+    let refused = |told: String| Err(super::ChangeError::Refused(Exit::Usage, told));
+    let keys = &mut record.signatures.keys;
+    if let Some((other, _)) = keys.iter().find(|(other, there)| *there == key && *other != name.as_str()) {
+        return refused(format!("that key is trusted already, as {other}"));
+    }
+    match keys.get(name.as_str()) {
+        Some(there) if there == key => Ok(()),
+        Some(_) => refused(format!("there is another key called {name}; remove it first, or choose another name")),
+        None if keys.len() >= KEYS_MAX => refused(format!("a tenant trusts at most {KEYS_MAX} keys")),
+        None => {
+            keys.insert(name.to_string(), key.to_owned());
+            Ok(())
+        }
+    }
+}
+
+fn remove(record: &mut TenantRecord, name: &SignerName) -> Result<(), super::ChangeError> {
+    if record.signatures.keys.remove(name.as_str()).is_some() {
+        return Ok(());
+    }
+    let known: Vec<_> = record.signatures.keys.keys().cloned().collect();
+    let known = if known.is_empty() { "no key".to_owned() } else { known.join(", ") };
+    let told = format!("tenant {} trusts no key called {name}; it trusts {known}", record.tenant);
+    Err(super::ChangeError::Refused(Exit::NotFound, told))
+}
