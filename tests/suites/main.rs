@@ -18,6 +18,7 @@ mod events;
 mod follow;
 mod groups;
 mod guests;
+mod hostile;
 mod jobs;
 mod limits;
 mod logs;

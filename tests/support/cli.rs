@@ -3,13 +3,13 @@
 use std::{
     ffi::{OsStr, OsString},
     io::{Seek, Write},
-    process::Stdio,
+    process::{Command, Stdio},
     time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::{Nats, Process};
+use crate::{Nats, Process, environment, lovage_binary};
 
 /// How long one command may take; `--wait` for a slow job is the longest.
 const COMMAND_WITHIN: Duration = Duration::from_secs(120);
@@ -72,6 +72,21 @@ impl Cli {
         });
         let code = process.wait(COMMAND_WITHIN).code();
         Output { code, stdout: process.stdout(), stderr: process.stderr(), command: shown }
+    }
+
+    /// Runs `lovage ARGS` on a terminal of its own and returns all that came to it.
+    #[must_use]
+    #[track_caller]
+    pub fn on_terminal(&self, args: &[&str]) -> String {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let quoted = args.iter().map(|arg| format!("'{}'", arg.replace('\'', r"'\''")));
+        let line = format!("'{}' {}", lovage_binary().display(), quoted.collect::<Vec<_>>().join(" "));
+        let mut command = Command::new("script");
+        environment::isolate(&mut command, folder.path());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value))).env("TERM", "xterm");
+        command.args(["--quiet", "--command", &line, "/dev/null"]).stdin(Stdio::null());
+        let output = command.output().unwrap_or_else(|error| panic!("script, of util-linux: {error}"));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Runs `lovage ARGS`, which must succeed, and returns what it printed.

@@ -43,7 +43,12 @@ pub struct Plain {
 impl Jobs {
     /// Connects to the jobs of tenant `default`; a worker must have made the streams.
     pub async fn of(nats: &Nats) -> Self {
-        let tenant = TenantName::default_tenant();
+        Self::of_tenant(nats, &TenantName::default_tenant()).await
+    }
+
+    /// Connects to the jobs of a tenant; something must have made the streams.
+    pub async fn of_tenant(nats: &Nats, tenant: &TenantName) -> Self {
+        let tenant = tenant.clone();
         let connection = nats.connect().await;
         let js = jetstream::new(connection.clone());
         let stream =

@@ -43,8 +43,11 @@ impl Run {
     }
 }
 
-/// Has a process end after this one.
-pub(crate) fn end_with_this_process(pid: u32) {
+/// Has a process end after this one; for what is shared by all tests and so never dropped.
+///
+/// # Panics
+/// The shell that does it is gone.
+pub fn end_with_this_process(pid: u32) {
     let mut keeper = RUN.keeper.lock().unwrap_or_else(PoisonError::into_inner);
     writeln!(keeper, "{pid}").expect("the shell reads until this process ends");
 }

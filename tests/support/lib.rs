@@ -10,6 +10,7 @@
 mod built;
 mod cli;
 mod environment;
+mod health;
 mod jobs;
 mod keeper;
 mod nats;
@@ -25,8 +26,9 @@ pub use built::{
 };
 pub use cli::{Cli, Output};
 pub use environment::without_settings;
+pub use health::{Health, Held};
 pub use jobs::{Jobs, Plain};
-pub use keeper::shared_cache;
+pub use keeper::{end_with_this_process, shared_cache};
 pub use nats::{Nats, find_nats_server};
 pub use png::{png, png_size};
 pub use process::Process;

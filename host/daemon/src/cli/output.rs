@@ -69,14 +69,21 @@ impl Output {
     }
 }
 
-/// Text that cannot do anything to a terminal: control characters are shown, not sent.
+/// Text that cannot do anything to a terminal: what would is shown, not sent.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if acts(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// As [`printable`], but lines stay lines.
 pub fn printable_lines(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if acts(c) && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether a terminal does something on a character: controls, and those that turn the direction of what follows, so
+/// that one text reads as another.
+fn acts(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || c.is_control()
 }
 
 #[cfg(test)]
@@ -86,6 +93,7 @@ mod tests {
     #[test]
     fn terminals_are_safe_from_cells() {
         assert_eq!(printable("a\x1b[31mb\r\nc"), "a\u{fffd}[31mb\u{fffd}\u{fffd}c");
+        assert_eq!(printable("gpj\u{202e}exe.\u{2066}a\u{200f}"), "gpj\u{fffd}exe.\u{fffd}a\u{fffd}");
         assert_eq!(printable_lines("a\x1b[31mb\u{9b}\r\n\tc"), "a\u{fffd}[31mb\u{fffd}\u{fffd}\n\tc");
     }
 }

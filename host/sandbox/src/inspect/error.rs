@@ -28,7 +28,7 @@ pub enum InspectError {
         message: String,
     },
     /// Not valid WebAssembly, or with features that are off.
-    #[error("the file is not valid WebAssembly: {message}")]
+    #[error("the file is not valid WebAssembly: {}", short(.message))]
     Invalid {
         /// What is wrong, and where.
         message: String,
@@ -79,7 +79,9 @@ pub enum InspectError {
     },
     /// A core module that imports something else than WASI preview 1.
     #[error(
-        "the module imports {name:?} from {module:?}, which no task gets; build it for wasm32-wasip2, or without that import"
+        "the module imports {:?} from {:?}, which no task gets; build it for wasm32-wasip2, or without that import",
+        short(.name),
+        short(.module)
     )]
     UnknownModuleImport {
         /// From where.
@@ -88,13 +90,13 @@ pub enum InspectError {
         name: String,
     },
     /// A core module that does not become a component.
-    #[error("the core module cannot be made a component: {message}; build it for wasm32-wasip2")]
+    #[error("the core module cannot be made a component: {}; build it for wasm32-wasip2", short(.message))]
     NotAdaptable {
         /// Why.
         message: String,
     },
     /// A component that imports what no task gets.
-    #[error("the component imports {name:?}, which no task gets; {hint}")]
+    #[error("the component imports {:?}, which no task gets; {}", short(.name), short(.hint))]
     UnknownImport {
         /// What.
         name: String,
@@ -103,7 +105,8 @@ pub enum InspectError {
     },
     /// A component of the next WASI.
     #[error(
-        "the component imports or exports {name:?}, and WASI 0.3 is not supported yet; build it for WASI 0.2 (target wasm32-wasip2)"
+        "the component imports or exports {:?}, and WASI 0.3 is not supported yet; build it for WASI 0.2 (target wasm32-wasip2)",
+        short(.name)
     )]
     Wasi03 {
         /// What.
@@ -125,9 +128,49 @@ pub enum InspectError {
     },
 }
 
+/// The most names that are listed, and the most characters of a text that somebody else wrote.
+const LISTED_MAX: usize = 20;
+const SHOWN_MAX: usize = 200;
+
 fn list(found: &[String]) -> String {
-    match found {
-        [] => " (it has no exports)".to_owned(),
-        found => format!(" (it exports {})", found.join(", ")),
+    let shown: Vec<_> = found.iter().take(LISTED_MAX).map(|name| short(name)).collect();
+    match found.len().checked_sub(LISTED_MAX) {
+        _ if found.is_empty() => " (it has no exports)".to_owned(),
+        None | Some(0) => format!(" (it exports {})", shown.join(", ")),
+        Some(more) => format!(" (it exports {} and {more} more)", shown.join(", ")),
+    }
+}
+
+/// A name in a component may have as many bytes as a file.
+fn short(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN_MAX).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_others_are_shown_in_part() {
+        let long = "x".repeat(100_000);
+        for error in [
+            InspectError::UnknownModuleImport { module: long.clone(), name: long.clone() },
+            InspectError::NotAdaptable { message: long.clone() },
+            InspectError::UnknownImport { name: long.clone(), hint: String::new() },
+            InspectError::Wasi03 { name: long.clone() },
+            InspectError::NoRunnableExport { found: vec![long.clone(); 5_000] },
+            InspectError::ShapeMissing { shape: Shape::Http, found: vec![long.clone(); 21] },
+            InspectError::Invalid { message: long.clone() },
+        ] {
+            let text = error.to_string();
+            assert!(text.len() < 5_000 && text.contains('…'), "{} bytes", text.len());
+        }
+        let found = vec!["a".to_owned(); 22];
+        let text = InspectError::NoRunnableExport { found }.to_string();
+        assert!(text.contains("a, a and 2 more"), "{text}");
     }
 }
