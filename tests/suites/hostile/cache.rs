@@ -11,6 +11,9 @@ use lovage_tests::{WITHIN, Worker};
 use super::arena::{ATTACKER, VICTIM};
 use crate::small::{Ground, job, number, numbers, run};
 
+/// What is done to a folder of compiled components while no worker runs.
+type Attack = fn(&Path);
+
 /// The two compiled components of a folder, or their tags.
 fn pair(cache: &Path, ending: &str) -> [PathBuf; 2] {
     let entries = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path());
@@ -33,7 +36,7 @@ async fn compiled_code_that_was_swapped_or_changed_never_runs() {
     let (victim, attacker) = (ground.client(VICTIM).await, ground.client(ATTACKER).await);
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cache");
-    let attacks: [(&str, fn(&Path)); 5] = [
+    let attacks: [(&str, Attack); 5] = [
         ("nothing", |_| ()),
         ("code swapped", |cache| swap(&pair(cache, "cwasm"))),
         ("code and tags swapped", |cache| {
