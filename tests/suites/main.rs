@@ -36,4 +36,5 @@ mod small;
 mod tenants;
 mod unique;
 mod upheaval;
+mod usage;
 mod webhook;

@@ -9,6 +9,7 @@ use crate::nats::broker::NatsBroker;
 use crate::nats::control::Cancels;
 use crate::nats::errands::NatsErrands;
 use crate::nats::logs::Logs;
+use crate::nats::meter::Meters;
 use crate::nats::permits::Permits;
 use crate::nats::puller::SourceName;
 use crate::nats::rules::Rules;
@@ -23,6 +24,7 @@ use crate::registry::live::Live;
 use crate::registry::load::Loader;
 use crate::tenant_book::TenantBook;
 use crate::tenants::Tenants;
+use crate::usage::Usage;
 use crate::webhook::courier::HttpCourier;
 use anyhow::Context as _;
 use async_nats::Client;
@@ -129,7 +131,7 @@ impl Worker {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let concurrency = options.file.concurrency.unwrap_or(8 * cores);
         let (running, rules) = (Arc::new(Running::default()), Arc::new(Rules::default()));
-        let book = Arc::new(TenantBook::default());
+        let (book, usage) = (Arc::new(TenantBook::default()), Arc::new(Usage::default()));
         let (queues, counted) = (options.queues.iter().map(|(name, _)| name.clone()).collect(), running.clone());
         let presence = Presence::new(options.name.clone(), queues, concurrency, rules.clone(), move || counted.count());
         announce(&client, &presence, &stop_all, &tracker).await?;
@@ -168,6 +170,7 @@ impl Worker {
                 options.file.webhook.allow_private,
             )),
             errands: Arc::new(NatsErrands::open(client.clone(), &js).await?),
+            usage: usage.clone(),
             fanout: options.file.submit.fanout,
             result_keep: options.file.result_keep,
         });
@@ -179,6 +182,9 @@ impl Worker {
         tracker.spawn(tell_events(shared.broker.clone(), hears, stop_all.clone()));
         tracker.spawn(keep_leases(settler.clone(), leases.clone(), intake.clone(), stop_all.clone()));
         tracker.spawn(permits.clone().run(stop_all.clone()));
+        let instance = uuid::Uuid::now_v7().to_string();
+        let meters = Meters { client: client.clone(), usage, book: book.clone(), instance };
+        tracker.spawn(meters.run(stop_all.clone()));
         follow_rules(&js, &rules, &permits, &stop_all, &tracker).await?;
         follow_cancels(&js, &cancels, &running, &stop_all, &tracker).await?;
         follow_catalog(&catalog, &live, &stop_all, &tracker).await;

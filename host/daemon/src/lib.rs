@@ -23,6 +23,7 @@ pub mod server;
 pub mod telemetry;
 pub mod tenant_book;
 pub mod tenants;
+pub mod usage;
 pub mod webhook;
 
 #[cfg(test)]

@@ -35,5 +35,6 @@ pub mod tenant;
 pub mod trail;
 pub mod unique;
 pub mod unit;
+pub mod usage;
 pub mod verdict;
 pub mod worker;

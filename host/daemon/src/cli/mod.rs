@@ -27,6 +27,7 @@ mod submit;
 mod task;
 mod tenant;
 mod test;
+mod usage;
 mod wait;
 mod watch;
 mod webhook;
@@ -94,6 +95,7 @@ enum Command {
     Pause(pause::PauseCommand),
     #[command(subcommand)]
     Resume(pause::Target),
+    Usage(usage::UsageArgs),
     Workers(workers::WorkersArgs),
     Watch(watch::WatchArgs),
     New(new::NewArgs),
@@ -156,6 +158,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Limit(command) => limit::main(command, connection, output).await,
         Command::Pause(command) => pause::main(command, connection, output).await,
         Command::Resume(target) => pause::resume(&target, connection, output).await,
+        Command::Usage(args) => usage::main(args, connection, output).await,
         Command::Workers(args) => workers::main(args, connection, output).await,
         Command::Schedule(command) => schedule::main(command, connection, output).await,
         Command::Watch(args) => watch::main(args, connection, output).await,

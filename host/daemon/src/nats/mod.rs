@@ -14,6 +14,7 @@ mod heed;
 mod limit_store;
 pub mod logs;
 pub mod lots;
+pub mod meter;
 pub mod permits;
 pub mod puller;
 pub mod rules;

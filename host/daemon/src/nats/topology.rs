@@ -11,6 +11,7 @@ use async_nats::jetstream::{Context, kv};
 use lovage_job::name::{QueueName, TenantName};
 use lovage_job::subject::{Lane, asset, dead_filter, lane_filter};
 use lovage_job::unit::UnixMs;
+use lovage_job::usage::METERS;
 use std::time::Duration;
 
 /// How long a worker may hold a job without a sign of life.
@@ -23,6 +24,9 @@ const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 const CONSUMERS_MAX: i32 = 48;
 /// How long dead letters are kept.
 const DEAD_KEPT: Duration = Duration::from_secs(30 * 86_400);
+
+/// How long the counters of a day are kept after the last addition to them.
+const METERS_KEPT: Duration = Duration::from_secs(400 * 86_400);
 
 /// How long a checkpoint is kept: as long as a dead letter may be replayed, after the longest that one attempt puts the
 /// next one off.
@@ -84,7 +88,24 @@ pub async fn ensure_shared(js: &Context, config: TopologyConfig) -> Result<(), T
         bucket_of(js, config).await?;
     }
     bucket_of(js, checkpoints(config)).await?;
+    stream_of(js, meters(config)).await?;
     Ok(())
+}
+
+fn meters(config: TopologyConfig) -> Config {
+    Config {
+        name: METERS.to_owned(),
+        description: Some("what tenants use, by day".to_owned()),
+        subjects: vec!["lovage.*.meter.>".to_owned()],
+        storage: StorageType::File,
+        num_replicas: config.replicas,
+        max_age: METERS_KEPT,
+        max_messages_per_subject: 1,
+        duplicate_window: DUPLICATE_WINDOW,
+        allow_direct: true,
+        allow_message_counter: true,
+        ..Config::default()
+    }
 }
 
 fn checkpoints(config: TopologyConfig) -> kv::Config {

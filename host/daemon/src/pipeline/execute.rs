@@ -13,6 +13,7 @@ use lovage_job::event::{Event, Happening, Past};
 use lovage_job::job::Job;
 use lovage_job::limits::Limits;
 use lovage_job::unit::UnixMs;
+use lovage_job::usage::Used;
 use lovage_sandbox::{AttemptControl, AttemptReport, AttemptRequest, CancelSignal, JobInfo, Services};
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +78,7 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
         services.close().await;
     }
     drop(holds);
+    shared.usage.add(&message.tenant, Used::attempt(&report.meter));
     if let Err(error) = telling.end(shared, report.log_truncated).await {
         // what ran without leaving its log behind is run again, like what cannot leave its output behind
         tracing::warn!(job.id = %job.id, error = %error, "log not stored, job released");

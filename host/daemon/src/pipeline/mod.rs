@@ -22,7 +22,8 @@ pub use guests::{Guests, GuestsConfig};
 pub use running::{Running, StopReason};
 pub use telling::Heard;
 
-use crate::ports::{Broker, Courier, Delivery, Settlement, Tasks};
+use crate::ports::{Broker, Courier, Delivery, Ending, Settlement, Tasks};
+use lovage_job::usage::Used;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct Shared<B, T> {
     pub courier: Arc<dyn Courier>,
     /// What the broker does for guests that run.
     pub errands: Arc<dyn crate::errands::Errands>,
+    /// What tenants use.
+    pub usage: Arc<crate::usage::Usage>,
     /// The most children of one job.
     pub fanout: u32,
     /// How long results are kept where the task does not say.
@@ -59,9 +62,11 @@ enum Step<N> {
 
 /// Runs one held message to its settlement.
 async fn attempt<B: Broker, T: Tasks>(shared: &Shared<B, T>, delivery: Delivery) -> Settlement {
-    match pass(shared, delivery).await {
-        Step::Next(settlement) | Step::End(settlement) => settlement,
+    let (Step::Next(settlement) | Step::End(settlement)) = pass(shared, delivery).await;
+    if matches!(settlement.ending, Ending::Finish(_)) {
+        shared.usage.add(&settlement.tenant, Used::job());
     }
+    settlement
 }
 
 async fn pass<B: Broker, T: Tasks>(shared: &Shared<B, T>, delivery: Delivery) -> Step<Settlement> {
