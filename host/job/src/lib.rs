@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod limit;
 pub mod limits;
 pub mod log;
+pub mod manifest;
 pub mod name;
 pub mod outcome;
 pub mod preview;

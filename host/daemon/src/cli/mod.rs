@@ -15,7 +15,6 @@ mod job;
 mod key;
 mod limit;
 mod live;
-mod manifest;
 mod new;
 mod output;
 mod pause;

@@ -2,11 +2,13 @@
 //! version is there.
 
 use super::super::exit::{Exit, Failure};
-use super::super::manifest::{self, Manifest, ManifestSchedule};
+use super::super::input::is_json;
 use super::super::output::Output;
 use super::{PushArgs, PushOptions};
+use crate::clock::now;
 use crate::registry::push::{Checked, PushError, choose};
-use lovage_client::{Client, Put};
+use lovage_client::{Client, NewJob, NewSchedule, Put};
+use lovage_job::manifest::{self, Manifest, ManifestSchedule};
 use lovage_job::name::TaskName;
 use lovage_job::schedule::ScheduleRecord;
 use lovage_job::schema::InputCheck;
@@ -23,7 +25,7 @@ pub(super) fn read(path: &Path) -> Result<Manifest, Failure> {
         return Err(fail(&format!("a manifest of {size} bytes is larger than {MANIFEST_BYTES_MAX}")));
     }
     let text = std::fs::read_to_string(path).map_err(|error| fail(&error))?;
-    manifest::read(&text).map_err(|faults| fail(&faults.join("\n  ")))
+    manifest::read(&text, now()).map_err(|faults| fail(&faults.join("\n  ")))
 }
 
 /// The schedules of the task that is pushed.
@@ -64,12 +66,12 @@ pub(super) fn check(manifest: &Manifest, checked: &Checked, options: &PushOption
     let (mut schedules, mut faults) = (manifest.schedules.clone(), Vec::new());
     for schedule in &mut schedules {
         // nothing given is null where the task takes JSON
-        if schedule.parts().1.is_empty() && takes.check(b"").is_err() && takes.check(b"null").is_ok() {
-            schedule.takes_null();
+        if schedule.input.is_empty() && takes.check(b"").is_err() && takes.check(b"null").is_ok() {
+            schedule.input = b"null".to_vec();
         }
-        let (name, input, version) = schedule.parts();
-        match takes.check(input) {
-            Err(error) if version.is_none() => {
+        match takes.check(&schedule.input) {
+            Err(error) if schedule.version.is_none() => {
+                let name = &schedule.name;
                 faults.push(format!("schedule {name}: the input is not what task {} takes: {error}", export.name));
             }
             Ok(()) | Err(_) => {}
@@ -82,10 +84,21 @@ pub(super) fn check(manifest: &Manifest, checked: &Checked, options: &PushOption
     }
 }
 
+/// The schedule of a task. Its input was checked against the component that is pushed.
+fn of(schedule: &ManifestSchedule, task: &TaskName) -> NewSchedule {
+    let ManifestSchedule { name, timing, input, queue, lane, missed, deadline, overlap, .. } = schedule;
+    let mut job = NewJob::new(task.clone(), input.clone()).queue(queue.clone()).lane(*lane).unchecked();
+    job.content_type = is_json(input).then(|| "application/json".to_owned());
+    (job.retries, job.backoff, job.timeout) = (schedule.retries, schedule.backoff.clone(), schedule.timeout);
+    (job.version, job.tags) = (schedule.version.clone(), schedule.tags.clone());
+    let new = NewSchedule::new(name.clone(), timing.clone(), job).missed(*missed).overlap(*overlap);
+    NewSchedule { deadline: *deadline, ..new }
+}
+
 impl Carried {
     /// The records, where nothing on the broker is in their way.
     pub(super) async fn accepted_by(&self, client: &Client) -> Result<Vec<ScheduleRecord>, Failure> {
-        let wanted = self.schedules.iter().map(|schedule| schedule.of(&self.task)).collect();
+        let wanted = self.schedules.iter().map(|schedule| of(schedule, &self.task)).collect();
         client.check_manifest(&self.task, wanted).await.map_err(|faults| match faults.as_slice() {
             [one] => super::super::schedule::failure(one),
             many => {

@@ -3,103 +3,104 @@
 
 mod keys;
 
-use super::input::is_json;
-use crate::clock::now;
+use crate::capability::{Capability, CapabilityError};
+use crate::catalog::{Shape, VersionRef};
+use crate::limits::LimitsWish;
+use crate::name::{AliasName, QueueName, ScheduleName, TaskName, VersionName};
+use crate::retry::{ATTEMPTS_MAX, Backoff};
+use crate::retry_on::RetryOn;
+use crate::schedule::{Missed, Overlap, TimingText};
+use crate::subject::Lane;
+use crate::unit::{ByteSize, UnixMs, parse_span};
 use keys::Keys;
-use lovage_client::{NewJob, NewSchedule};
-use lovage_job::capability::{Capability, CapabilityError};
-use lovage_job::catalog::{Shape, VersionRef};
-use lovage_job::limits::LimitsWish;
-use lovage_job::name::{AliasName, QueueName, ScheduleName, TaskName, VersionName};
-use lovage_job::retry::{ATTEMPTS_MAX, Backoff};
-use lovage_job::retry_on::RetryOn;
-use lovage_job::schedule::{Missed, Overlap, TimingText};
-use lovage_job::subject::Lane;
-use lovage_job::unit::{ByteSize, UnixMs, parse_span};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The most schedules of one manifest.
 const SCHEDULES_MAX: usize = 100;
 
-/// What a manifest says.
+/// What a manifest says; what it leaves out is for options and defaults to say.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Manifest {
-    pub(super) task: Option<TaskName>,
-    pub(super) version: Option<VersionName>,
-    pub(super) export: Option<String>,
-    pub(super) shape: Option<Shape>,
-    pub(super) alias: Option<AliasName>,
-    pub(super) promote: Option<bool>,
-    pub(super) args: Vec<String>,
-    pub(super) env: BTreeMap<String, String>,
-    pub(super) result_ttl: Option<Duration>,
-    pub(super) limits: LimitsWish,
-    pub(super) allow: Vec<Capability>,
-    pub(super) retries: Option<u32>,
-    pub(super) backoff: Option<Backoff>,
-    pub(super) retry_on: Option<RetryOn>,
-    pub(super) schedules: Vec<ManifestSchedule>,
+pub struct Manifest {
+    /// The name of the task.
+    pub task: Option<TaskName>,
+    /// The version.
+    pub version: Option<VersionName>,
+    /// Which export of the component.
+    pub export: Option<String>,
+    /// Which shape of the component.
+    pub shape: Option<Shape>,
+    /// The alias that is moved.
+    pub alias: Option<AliasName>,
+    /// Whether one is moved.
+    pub promote: Option<bool>,
+    /// Arguments of a program.
+    pub args: Vec<String>,
+    /// Environment of a program.
+    pub env: BTreeMap<String, String>,
+    /// How long results are kept.
+    pub result_ttl: Option<Duration>,
+    /// The limits that the task asks for.
+    pub limits: LimitsWish,
+    /// What the task is granted.
+    pub allow: Vec<Capability>,
+    /// Further attempts after the first.
+    pub retries: Option<u32>,
+    /// The back-off between attempts.
+    pub backoff: Option<Backoff>,
+    /// How an attempt must have ended to be tried again.
+    pub retry_on: Option<RetryOn>,
+    /// The schedules of the task.
+    pub schedules: Vec<ManifestSchedule>,
 }
 
 /// A schedule of a manifest; the task is known once the component is.
 #[derive(Debug, Clone)]
-pub(super) struct ManifestSchedule {
-    name: ScheduleName,
-    timing: TimingText,
-    input: Vec<u8>,
-    queue: QueueName,
-    lane: Lane,
-    missed: Missed,
-    deadline: Option<Duration>,
-    overlap: Overlap,
-    retries: Option<u32>,
-    backoff: Option<Backoff>,
-    timeout: Option<Duration>,
-    version: Option<VersionRef>,
-    tags: Vec<String>,
+pub struct ManifestSchedule {
+    /// Its name.
+    pub name: ScheduleName,
+    /// When it ticks.
+    pub timing: TimingText,
+    /// The input of its jobs.
+    pub input: Vec<u8>,
+    /// Where its jobs wait.
+    pub queue: QueueName,
+    /// Their priority.
+    pub lane: Lane,
+    /// What becomes of missed ticks.
+    pub missed: Missed,
+    /// How late a tick may run.
+    pub deadline: Option<Duration>,
+    /// What becomes of a tick while an earlier one runs.
+    pub overlap: Overlap,
+    /// Further attempts after the first.
+    pub retries: Option<u32>,
+    /// The back-off between attempts.
+    pub backoff: Option<Backoff>,
+    /// The longest wall time of an attempt.
+    pub timeout: Option<Duration>,
+    /// The version to run.
+    pub version: Option<VersionRef>,
+    /// Labels of the results.
+    pub tags: Vec<String>,
 }
 
-impl ManifestSchedule {
-    /// The schedule of a task. Its input was checked against the component that is pushed.
-    pub(super) fn of(&self, task: &TaskName) -> NewSchedule {
-        let mut job =
-            NewJob::new(task.clone(), self.input.clone()).queue(self.queue.clone()).lane(self.lane).unchecked();
-        job.content_type = is_json(&self.input).then(|| "application/json".to_owned());
-        (job.retries, job.backoff, job.timeout) = (self.retries, self.backoff.clone(), self.timeout);
-        (job.version, job.tags) = (self.version.clone(), self.tags.clone());
-        let schedule = NewSchedule::new(self.name.clone(), self.timing.clone(), job);
-        let schedule = schedule.missed(self.missed).overlap(self.overlap);
-        NewSchedule { deadline: self.deadline, ..schedule }
-    }
-
-    /// Has the input null.
-    pub(super) fn takes_null(&mut self) {
-        self.input = b"null".to_vec();
-    }
-
-    /// Its name, its input, and the version that it names.
-    pub(super) fn parts(&self) -> (&ScheduleName, &[u8], Option<&VersionRef>) {
-        (&self.name, &self.input, self.version.as_ref())
-    }
-}
-
-/// Reads a manifest; or tells all that is wrong with it.
-pub(super) fn read(text: &str) -> Result<Manifest, Vec<String>> {
+/// Reads a manifest, now; or tells all that is wrong with it.
+pub fn read(text: &str, now: UnixMs) -> Result<Manifest, Vec<String>> {
     let table: toml::Table =
         text.parse().map_err(|error: toml::de::Error| vec![error.to_string().trim_end().to_owned()])?;
     let mut faults = Vec::new();
-    let manifest = manifest(&table, &mut faults);
+    let manifest = manifest(&table, now, &mut faults);
     if faults.is_empty() { Ok(manifest) } else { Err(faults) }
 }
 
-fn manifest(table: &toml::Table, faults: &mut Vec<String>) -> Manifest {
+fn manifest(table: &toml::Table, now: UnixMs, faults: &mut Vec<String>) -> Manifest {
     let mut keys = Keys::new("", table, faults);
     let mut manifest = Manifest {
         task: keys.parsed("task"),
         version: keys.parsed("version"),
         export: keys.text("export"),
-        shape: keys.with("shape", super::push::shape),
+        shape: keys.with("shape", shape),
         alias: keys.parsed("alias"),
         promote: keys.flag("promote"),
         args: keys.texts("args"),
@@ -134,13 +135,18 @@ fn manifest(table: &toml::Table, faults: &mut Vec<String>) -> Manifest {
             Some(name) => format!("schedule {:?}: ", name.chars().take(60).collect::<String>()),
             None => format!("schedule {}: ", place + 1),
         };
-        manifest.schedules.extend(schedule(Keys::new(&place, table, faults)));
+        manifest.schedules.extend(schedule(Keys::new(&place, table, faults), now));
     }
     let mut names: Vec<_> = manifest.schedules.iter().map(|schedule| &schedule.name).collect();
     names.sort();
     let twice = names.windows(2).filter(|pair| matches!(pair, [a, b] if a == b));
     faults.extend(twice.filter_map(|pair| pair.first().map(|name| format!("schedule {name} is there twice"))));
     manifest
+}
+
+fn shape(text: &str) -> Result<Shape, String> {
+    let known = || Shape::ALL.map(Shape::as_str).join(", ");
+    Shape::parse(text).ok_or_else(|| format!("shapes are {}", known()))
 }
 
 fn limits_of(mut keys: Keys<'_, '_>) -> LimitsWish {
@@ -188,13 +194,13 @@ fn told(error: CapabilityError) -> String {
     error.to_string()
 }
 
-fn schedule(mut keys: Keys<'_, '_>) -> Option<ManifestSchedule> {
+fn schedule(mut keys: Keys<'_, '_>, now: UnixMs) -> Option<ManifestSchedule> {
     let span = |text: &str| parse_span(text).map_err(|error| error.to_string());
     let (name, input) = (keys.parsed("name"), keys.json("input"));
     let (cron, zone, every, at) = (keys.text("cron"), keys.text("zone"), keys.text("every"), keys.text("at"));
     let timing = match (&cron, &every, &at) {
-        (Some(cron), None, None) => TimingText::parse(cron, zone.as_deref(), now()),
-        (None, Some(every), None) => TimingText::parse(&format!("@every {every}"), zone.as_deref(), now()),
+        (Some(cron), None, None) => TimingText::parse(cron, zone.as_deref(), now),
+        (None, Some(every), None) => TimingText::parse(&format!("@every {every}"), zone.as_deref(), now),
         // a time that has passed stays in the file after its tick
         (None, None, Some(at)) => TimingText::parse(at, zone.as_deref(), UnixMs(0)),
         _ => {

@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn read(text: &str) -> Result<Manifest, Vec<String>> {
+    super::read(text, UnixMs(1_800_000_000_000))
+}
+
 const WHOLE: &str = r#"
 task = "word-stats"
 alias = "canary"
@@ -40,13 +44,12 @@ fn a_manifest_is_read_whole() {
     assert_eq!((manifest.alias.unwrap().as_str(), manifest.promote), ("canary", None));
     assert_eq!((manifest.limits.fuel, manifest.retries), (Some(5000), Some(2)));
     assert_eq!(manifest.result_ttl, Some(Duration::from_secs(7200)));
-    let nightly = manifest.schedules[0].of(&"word-stats".parse().unwrap());
+    let nightly = &manifest.schedules[0];
     assert_eq!(nightly.timing.to_string(), "30 2 * * * Europe/Berlin");
-    assert_eq!(&nightly.job.payload[..], br#"{"text":"to be"}"#);
-    assert_eq!(nightly.job.content_type.as_deref(), Some("application/json"));
-    assert_eq!((nightly.job.lane, nightly.job.retries, nightly.overlap), (Lane::Low, Some(0), Overlap::Queue));
+    assert_eq!(nightly.input, br#"{"text":"to be"}"#);
+    assert_eq!((nightly.lane, nightly.retries, nightly.overlap), (Lane::Low, Some(0), Overlap::Queue));
     assert_eq!((nightly.missed, nightly.deadline), (Missed::All(3), Some(Duration::from_secs(600))));
-    assert_eq!(manifest.schedules[1].of(&"a".parse().unwrap()).job.payload.len(), 0);
+    assert_eq!(manifest.schedules[1].input.len(), 0);
 }
 
 #[test]
