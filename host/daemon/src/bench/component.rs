@@ -1,4 +1,4 @@
-//! The guest of the benchmark: the least work that a task can do.
+//! The guests of the benchmark: the least work that a task can do, and one that keeps a core busy.
 
 /// A component that exports `add: func(a: u32, b: u32) -> u32` and imports nothing.
 const ADD: &str = r#"
@@ -12,4 +12,22 @@ const ADD: &str = r#"
 /// The component's bytes.
 pub(super) fn add() -> anyhow::Result<Vec<u8>> {
     Ok(wat::parse_str(ADD)?)
+}
+
+/// Rounds of the busy loop: about 20 ms on a core of 2026.
+const ROUNDS: u32 = 10_000_000;
+
+/// A component that exports `burn: func()` and keeps a core busy.
+pub(super) fn burn() -> anyhow::Result<Vec<u8>> {
+    Ok(wat::parse_str(format!(
+        r#"
+(component
+  (core module $m
+    (func (export "burn") (local $left i32)
+      (local.set $left (i32.const {ROUNDS}))
+      (loop $again (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))
+  (core instance $i (instantiate $m))
+  (func (export "burn") (canon lift (core func $i "burn"))))
+"#
+    ))?)
 }

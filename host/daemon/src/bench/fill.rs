@@ -18,14 +18,23 @@ pub(super) fn id(round: usize, number: usize) -> String {
     format!("b{round}-{number}")
 }
 
-/// Publishes `count` jobs.
+/// Publishes `count` jobs of the default tenant's task.
 pub(super) async fn fill(client: &Client, round: usize, count: usize) -> anyhow::Result<()> {
+    fill_with(client, count, INPUT, |number| format!("lovage.default.job.default.add.{}", id(round, number))).await
+}
+
+/// Publishes `count` jobs to the subjects that their numbers give.
+pub(super) async fn fill_with(
+    client: &Client,
+    count: usize,
+    input: &'static str,
+    subject: impl Fn(usize) -> String,
+) -> anyhow::Result<()> {
     let inbox = client.new_inbox();
     let mut replies = client.subscribe(format!("{inbox}.*")).await?;
     let mut confirmed = 0;
     for number in 0..count {
-        let subject = format!("lovage.default.job.default.add.{}", id(round, number));
-        client.publish_with_reply(subject, format!("{inbox}.{number}"), INPUT.into()).await?;
+        client.publish_with_reply(subject(number), format!("{inbox}.{number}"), input.into()).await?;
         while number + 1 - confirmed >= WINDOW {
             confirm(&mut replies).await?;
             confirmed += 1;

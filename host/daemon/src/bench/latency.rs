@@ -24,15 +24,26 @@ pub struct Latency {
     pub max_us: u64,
 }
 
-/// Times `samples` jobs after a few to warm up.
+/// Times `samples` jobs of the default tenant after a few to warm up.
 pub(super) async fn measure(client: &Client, samples: usize) -> anyhow::Result<Latency> {
-    const WARM_UP: usize = 20;
     const ROUND: usize = 1_000_000;
+    measure_of(client, ("default", ROUND), samples, Duration::ZERO).await
+}
+
+/// Times `samples` jobs of a tenant after a few to warm up, with a pause before each.
+pub(super) async fn measure_of(
+    client: &Client,
+    (tenant, round): (&str, usize),
+    samples: usize,
+    pause: Duration,
+) -> anyhow::Result<Latency> {
+    const WARM_UP: usize = 20;
     let inbox = client.new_inbox();
     let mut outcomes = client.subscribe(inbox.clone()).await?;
     let mut times = Vec::with_capacity(samples);
     for number in 0..WARM_UP + samples {
-        let subject = format!("lovage.default.job.default.add.{}", id(ROUND, number));
+        tokio::time::sleep(pause).await;
+        let subject = format!("lovage.{tenant}.job.default.add.{}", id(round, number));
         let mut headers = HeaderMap::new();
         headers.insert(header::REPLY, inbox.as_str());
         let began = Instant::now();

@@ -10,6 +10,8 @@ mod fill;
 mod latency;
 mod null;
 mod rounds;
+mod tenants;
 
 pub use delayed::{Delayed, DelayedOptions};
 pub use rounds::{BenchOptions, Report, run};
+pub use tenants::{Shared, SharedOptions};

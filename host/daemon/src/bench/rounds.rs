@@ -2,6 +2,7 @@
 
 use super::delayed::{self, Delayed, DelayedOptions};
 use super::latency::{Latency, measure};
+use super::tenants::{self, Shared, SharedOptions};
 use super::{component, fill, null};
 use crate::app::{Worker, WorkerOptions, engine};
 use crate::config::WorkerFile;
@@ -37,6 +38,8 @@ pub struct BenchOptions {
     pub samples: usize,
     /// Delayed jobs, where they are to be measured.
     pub delayed: Option<DelayedOptions>,
+    /// Tenants that share the worker, where they are to be measured.
+    pub tenants: Option<SharedOptions>,
     /// Attempts at once.
     pub concurrency: Option<usize>,
     /// A nats-server program to use.
@@ -69,6 +72,9 @@ pub struct Report {
     /// Delayed jobs, where they were measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delayed: Option<Delayed>,
+    /// Tenants that share the worker, where they were measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenants: Option<Shared>,
 }
 
 /// Measures. `tell` hears what happens, for people.
@@ -100,6 +106,13 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
         }
         None => None,
     };
+    let tenants = match options.tenants {
+        Some(shared) => {
+            let bench = tenants::Bench { client: &client, cache: &cache, compiler: &options.compiler };
+            Some(bench.measure(shared, &tell).await)
+        }
+        None => None,
+    };
     worker.stop(std::future::pending()).await;
     server.stop()?;
     let ratios = nulls.iter().zip(&ours).map(|(null, our)| our / null).collect();
@@ -114,6 +127,7 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
         worker_jobs_per_s: ours,
         latency: latency?,
         delayed: delayed.transpose()?,
+        tenants: tenants.transpose()?,
     })
 }
 

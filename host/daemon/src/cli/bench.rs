@@ -3,7 +3,7 @@
 use super::compile::compiler_program;
 use super::exit::OrExit;
 use super::{Exit, Failure, Output};
-use crate::bench::{BenchOptions, DelayedOptions, Report, run};
+use crate::bench::{BenchOptions, DelayedOptions, Report, Shared, SharedOptions, run};
 use crate::telemetry::{self, LogFormat};
 use clap::Args;
 use lovage_job::unit::parse_span;
@@ -30,6 +30,10 @@ pub struct BenchArgs {
     /// The time that the delayed jobs are due in.
     #[arg(long, value_name = "SPAN", value_parser = parse_span, default_value = "1m", requires = "delayed")]
     delayed_within: Duration,
+    /// Also measure how tenants share a worker: what a backlog of so many busy jobs of one tenant does to the round trip
+    /// of another, and how weights 1, 2 and 4 divide the worker.
+    #[arg(long, value_name = "BACKLOG", num_args = 0..=1, default_missing_value = "100000", value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    tenants: Option<u32>,
     /// Attempts at once [default: eight for each core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8000))]
     concurrency: Option<u16>,
@@ -46,6 +50,7 @@ pub(super) async fn main(args: BenchArgs, output: Output) -> Result<Exit, Failur
         rounds: size(args.rounds),
         samples: size(args.samples),
         delayed: args.delayed.map(|jobs| DelayedOptions { jobs: size(jobs), within: args.delayed_within }),
+        tenants: args.tenants.map(|backlog| SharedOptions { backlog: size(backlog) }),
         concurrency: args.concurrency.map(usize::from),
         nats_server: args.nats_server,
         compiler: compiler_program().or_exit(Exit::Host)?,
@@ -71,13 +76,26 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
         "round trip   p50 {} µs  p99 {} µs  max {} µs ({} jobs, one at a time)",
         latency.p50_us, latency.p99_us, latency.max_us, latency.samples
     ))?;
-    let Some(delayed) = &report.delayed else { return Ok(()) };
+    if let Some(delayed) = &report.delayed {
+        output.line(&format!(
+            "delayed      late by p50 {} ms  p99 {} ms  max {} ms ({} jobs due within {} ms, each ran once)",
+            delayed.late_p50_ms, delayed.late_p99_ms, delayed.late_max_ms, delayed.jobs, delayed.within_ms
+        ))?;
+        output.line(&format!(
+            "             submitted at {:.0} jobs/s, run at {:.0} jobs/s",
+            delayed.submitted_per_s, delayed.jobs_per_s
+        ))?;
+    }
+    report.tenants.as_ref().map_or(Ok(()), |shared| print_shared(shared, output))
+}
+
+fn print_shared(shared: &Shared, output: Output) -> Result<(), Failure> {
+    let Shared { backlog, idle, beside, p99_ratio, weights } = shared;
     output.line(&format!(
-        "delayed      late by p50 {} ms  p99 {} ms  max {} ms ({} jobs due within {} ms, each ran once)",
-        delayed.late_p50_ms, delayed.late_p99_ms, delayed.late_max_ms, delayed.jobs, delayed.within_ms
+        "neighbours   round trip alone p50 {} µs  p99 {} µs; beside a tenant with {backlog} busy jobs p50 {} µs  p99 {} µs: p99 {p99_ratio:.2} times",
+        idle.p50_us, idle.p99_us, beside.p50_us, beside.p99_us
     ))?;
-    output.line(&format!(
-        "             submitted at {:.0} jobs/s, run at {:.0} jobs/s",
-        delayed.submitted_per_s, delayed.jobs_per_s
-    ))
+    let of: Vec<String> = weights.iter().map(|of| format!("{} jobs", of.jobs)).collect();
+    let off = weights.iter().map(|of| of.off_percent.abs()).fold(0.0, f64::max);
+    output.line(&format!("weights      1 : 2 : 4 gave {} (at most {off:.1} % off)", of.join(" : ")))
 }
