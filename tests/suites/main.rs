@@ -10,6 +10,7 @@ mod bad_upload;
 mod broker;
 mod bulk;
 mod cancel;
+mod capabilities;
 mod contract;
 mod crash;
 mod delays;

@@ -1,5 +1,6 @@
 //! The command line: a file for each command. Data goes to standard output, everything else to standard error.
 
+mod audit;
 mod bench;
 mod bulk;
 mod compile;
@@ -97,6 +98,7 @@ enum Command {
     Usage(usage::UsageArgs),
     Workers(workers::WorkersArgs),
     Watch(watch::WatchArgs),
+    Audit(audit::AuditArgs),
     New(new::NewArgs),
     Completions(completions::CompletionsArgs),
     Bench(bench::BenchArgs),
@@ -160,6 +162,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Usage(args) => usage::main(args, connection, output).await,
         Command::Workers(args) => workers::main(args, connection, output).await,
         Command::Schedule(command) => schedule::main(command, connection, output).await,
+        Command::Audit(args) => audit::main(args, connection, output).await,
         Command::Watch(args) => watch::main(args, connection, output).await,
         Command::New(args) => new::main(&args, output),
         Command::Completions(args) => completions::main(&args, output),

@@ -3,6 +3,7 @@
 mod carried;
 mod vouched;
 
+use super::audit;
 use super::compile::compiler_program;
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;
@@ -18,6 +19,7 @@ use crate::registry::push::{PushError, PushOptions, Pushed, check, store};
 use crate::registry::signing::Signing;
 use crate::tenants::register;
 use clap::Args;
+use lovage_job::audit::{AuditKind, AuditNote};
 use lovage_job::capability::{Capability, Ceiling};
 use lovage_job::catalog::Shape;
 use lovage_job::limits::LimitsWish;
@@ -254,6 +256,14 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
     };
     let pushed = store(&catalog, &components, connection.tenant(), &checked, &options).await;
     let pushed = pushed.map_err(|error| failure(&args, &error))?;
+    for one in &pushed {
+        let target = format!("{} {}", one.record.task, one.record.version);
+        let after = serde_json::json!({
+            "digest": one.record.digest, "alias": one.alias, "existing": one.existing, "grants": one.granted
+        });
+        let note = AuditNote::new(connection.tenant(), AuditKind::Catalog, "push", target).after(after);
+        audit::note(client.nats(), note, output).await;
+    }
     if let Some((task, schedules)) = schedules {
         carried::apply(&client, task, schedules, output).await?;
     }

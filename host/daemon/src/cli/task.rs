@@ -3,6 +3,7 @@
 pub(super) mod allow;
 mod signed;
 
+use super::audit::Trail;
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;
 use super::{Exit, Failure, Output};
@@ -12,6 +13,7 @@ use crate::ports::BrokerError;
 use crate::registry::ready::{LimitPolicy, limits_of};
 use async_nats::jetstream::Context;
 use clap::Subcommand;
+use lovage_job::audit::AuditKind;
 use lovage_job::capability::{Capability, Denial};
 use lovage_job::catalog::{AliasTargets, CatalogError, TaskRecord, VersionRecord};
 use lovage_job::name::{AliasName, TaskName, TenantName, VersionName};
@@ -79,30 +81,35 @@ pub enum TaskCommand {
 }
 
 pub(super) async fn main(command: TaskCommand, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
-    let js = async_nats::jetstream::new(connection.connect().await?);
+    let client = connection.connect().await?;
+    let js = async_nats::jetstream::new(client.clone());
     let catalog = Catalog::open(&js).await.map_err(|error| {
         Failure::new(Exit::Broker, error).hint("nothing was ever pushed to this broker; `lovage push FILE` does that")
     })?;
     let tenant = connection.tenant();
+    let trail = Trail { client: &client, tenant, output };
     match command {
         TaskCommand::List => list(&catalog, tenant, output).await,
         TaskCommand::Show { task, version } => show(&catalog, &js, tenant, &task, version, output).await,
-        TaskCommand::Promote { task, target } => promote(&catalog, &js, tenant, &task, &target, output).await,
+        TaskCommand::Promote { task, target } => promote(&catalog, &js, &trail, &task, &target).await,
         TaskCommand::Rollback { task, alias } => {
             let back = known(&catalog, tenant, &task).await?.roll_back(&alias);
             if let Ok(targets) = &back {
                 signed::check_targets(&catalog, &js, tenant, &task, targets).await?;
             }
-            let change = |mut record: TaskRecord| record.roll_back(&alias).map(|targets| (record, targets));
-            let targets = changed(&catalog, tenant, &task, change).await?;
+            let change = |mut record: TaskRecord| {
+                let before = record.aliases.get(&alias).cloned();
+                record.roll_back(&alias).map(|targets| (record, (before, targets)))
+            };
+            let (before, targets) = changed(&catalog, tenant, &task, change).await?;
+            let target = format!("{task} {alias}");
+            trail.changed(AuditKind::Catalog, "task rollback", target, (before, &targets)).await;
             told(output, &task, &alias, &targets)
         }
-        TaskCommand::Allow { task, capabilities } => {
-            allow::allow(&catalog, &js, tenant, &task, &capabilities, output).await
-        }
-        TaskCommand::Deny { task, capabilities } => allow::deny(&catalog, tenant, &task, &capabilities, output).await,
+        TaskCommand::Allow { task, capabilities } => allow::allow(&catalog, &js, &trail, &task, &capabilities).await,
+        TaskCommand::Deny { task, capabilities } => allow::deny(&catalog, &trail, &task, &capabilities).await,
         TaskCommand::Rm { task, version, all } => {
-            remove(&catalog, &Components::new(js), tenant, &task, version, all, output).await
+            remove(&catalog, &Components::new(js), &trail, &task, version, all).await
         }
     }
 }
@@ -302,20 +309,23 @@ fn wait_of(wait: Duration) -> String {
 async fn promote(
     catalog: &Catalog,
     js: &Context,
-    tenant: &TenantName,
+    trail: &Trail<'_>,
     task: &TaskName,
     target: &str,
-    output: Output,
 ) -> Result<Exit, Failure> {
     let (alias, targets) = match target.split_once('=') {
         Some((alias, targets)) => (alias.parse().or_exit(Exit::Usage)?, targets),
         None => (AliasName::stable(), target),
     };
     let targets: AliasTargets = targets.parse().or_exit(Exit::Usage)?;
-    signed::check_targets(catalog, js, tenant, task, &targets).await?;
-    let change = |mut record: TaskRecord| record.promote(alias.clone(), targets.clone(), now()).map(|()| (record, ()));
-    changed(catalog, tenant, task, change).await?;
-    told(output, task, &alias, &targets)
+    signed::check_targets(catalog, js, trail.tenant, task, &targets).await?;
+    let change = |mut record: TaskRecord| {
+        let before = record.aliases.get(&alias).cloned();
+        record.promote(alias.clone(), targets.clone(), now()).map(|()| (record, before))
+    };
+    let before = changed(catalog, trail.tenant, task, change).await?;
+    trail.changed(AuditKind::Catalog, "task promote", format!("{task} {alias}"), (before, &targets)).await;
+    told(trail.output, task, &alias, &targets)
 }
 
 fn told(output: Output, task: &TaskName, alias: &AliasName, targets: &AliasTargets) -> Result<Exit, Failure> {
@@ -330,12 +340,12 @@ fn told(output: Output, task: &TaskName, alias: &AliasName, targets: &AliasTarge
 async fn remove(
     catalog: &Catalog,
     components: &Components,
-    tenant: &TenantName,
+    trail: &Trail<'_>,
     task: &TaskName,
     version: Option<VersionName>,
     all: bool,
-    output: Output,
 ) -> Result<Exit, Failure> {
+    let (tenant, output) = (trail.tenant, trail.output);
     let record = known(catalog, tenant, task).await?;
     let removed = match (version, all) {
         (Some(version), _) => {
@@ -361,6 +371,7 @@ async fn remove(
         }
     }
     let names: Vec<_> = removed.iter().map(|entry| entry.version.as_str()).collect();
+    trail.changed(AuditKind::Catalog, "task rm", task, (&names, ())).await;
     if output.json {
         output.value(&serde_json::json!({ "task": task, "removed": names }))?;
     } else {

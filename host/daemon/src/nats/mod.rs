@@ -3,6 +3,7 @@
 //! Implements the ports. Knows neither the pipeline nor the sandbox.
 
 pub mod api;
+pub mod audit;
 pub mod broker;
 mod confirm;
 pub mod control;

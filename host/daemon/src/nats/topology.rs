@@ -8,6 +8,7 @@ use async_nats::jetstream::stream::{
     Config, DiscardPolicy, RetentionPolicy, Source, StorageType, Stream, SubjectTransform,
 };
 use async_nats::jetstream::{Context, kv};
+use lovage_job::audit::STREAM;
 use lovage_job::name::{QueueName, TenantName};
 use lovage_job::subject::{Lane, asset, dead_filter, lane_filter};
 use lovage_job::unit::UnixMs;
@@ -89,7 +90,7 @@ pub async fn ensure_shared(js: &Context, config: TopologyConfig) -> Result<(), T
     }
     bucket_of(js, checkpoints(config)).await?;
     stream_of(js, meters(config)).await?;
-    Ok(())
+    super::audit::ensure(js, config.replicas).await.map_err(|error| fault(STREAM)(&error))
 }
 
 fn meters(config: TopologyConfig) -> Config {

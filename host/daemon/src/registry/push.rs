@@ -66,6 +66,8 @@ pub struct Pushed {
     pub record: VersionRecord,
     /// The alias that names it now.
     pub alias: Option<AliasName>,
+    /// What its task is granted now, without what it is configured with.
+    pub granted: Vec<String>,
     /// Whether this version was there already.
     pub existing: bool,
     /// Whether the component was made from a core module of WASI preview 1.
@@ -323,8 +325,8 @@ async fn store_one(
         }
         Ok((after, ()))
     };
-    catalog.change(tenant, &task, change).await?;
-    Ok(Pushed { record, alias, existing, adapted: checked.inspection.adapted })
+    let (task, ()) = catalog.change(tenant, &task, change).await?;
+    Ok(Pushed { record, alias, granted: task.grants.told(), existing, adapted: checked.inspection.adapted })
 }
 
 /// Takes the version's name by creating its record: of several pushes at once, one gets it. Tells whether the version

@@ -116,6 +116,15 @@ impl Grants {
         list
     }
 
+    /// Each capability as text, without what a task is configured with: for the audit trail.
+    pub fn told(&self) -> Vec<String> {
+        let told = |capability: Capability| match capability {
+            Capability::Config(key, _) => format!("{}={key}", CapabilityKind::Config),
+            other => other.to_string(),
+        };
+        self.list().into_iter().map(told).collect()
+    }
+
     /// Grants one more.
     pub fn allow(&mut self, capability: Capability) {
         match capability {

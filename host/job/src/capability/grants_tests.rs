@@ -31,6 +31,7 @@ fn capabilities_are_written_as_they_are_read() {
     assert_eq!(all.list().iter().map(ToString::to_string).collect::<Vec<_>>(), EACH);
     assert_eq!(serde_json::from_value::<Grants>(serde_json::to_value(&all).unwrap()).unwrap(), all);
     assert_eq!(serde_json::to_string(&Grants::default()).unwrap(), "{}");
+    assert!(all.told().contains(&"config=mode".to_owned()), "values are not for the audit trail");
 }
 
 #[test]

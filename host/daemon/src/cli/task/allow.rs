@@ -1,10 +1,12 @@
 //! What a task is granted: shown, added to within the ceiling of its tenant, and taken away.
 
 use super::changed;
+use crate::cli::audit::{self, Trail};
 use crate::cli::exit::OrExit;
 use crate::cli::{Exit, Failure, Output};
 use crate::nats::store::Catalog;
 use async_nats::jetstream::{Context, kv};
+use lovage_job::audit::{AuditKind, AuditNote};
 use lovage_job::capability::{Capability, Ceiling, Denial, Grants};
 use lovage_job::catalog::{CatalogError, TaskRecord};
 use lovage_job::name::{TaskName, TenantName};
@@ -36,40 +38,46 @@ pub(super) fn show(grants: &Grants, output: Output) -> Result<(), Failure> {
 pub(super) async fn allow(
     catalog: &Catalog,
     js: &Context,
-    tenant: &TenantName,
+    trail: &Trail<'_>,
     task: &TaskName,
     capabilities: &[Capability],
-    output: Output,
 ) -> Result<Exit, Failure> {
+    let (tenant, output) = (trail.tenant, trail.output);
     let tenants = js.get_key_value(asset::TENANTS).await.or_exit(Exit::Broker)?;
     let ceiling = ceiling_of(&tenants, tenant).await?;
     let added: Grants = capabilities.iter().cloned().collect();
-    added.within(&ceiling).map_err(|above| {
+    if let Err(above) = added.within(&ceiling) {
+        let refused = AuditNote::new(tenant, AuditKind::Grants, "task allow", task).after(added.told()).refused(&above);
+        audit::note(trail.client, refused, output).await;
         let failure = Failure::new(Exit::Usage, format!("task {task}: {above}"));
-        failure.hint("`lovage tenant set` raises the ceiling of a tenant")
-    })?;
+        return Err(failure.hint("`lovage tenant set` raises the ceiling of a tenant"));
+    }
     let change = |mut record: TaskRecord| -> Result<_, CatalogError> {
+        let before = record.grants.clone();
         record.allow(added.list())?;
         let grants = record.grants.clone();
-        Ok((record, grants))
+        Ok((record, (before, grants)))
     };
-    let grants = changed(catalog, tenant, task, change).await?;
+    let (before, grants) = changed(catalog, tenant, task, change).await?;
+    trail.changed(AuditKind::Grants, "task allow", task, (before.told(), grants.told())).await;
     told(task, &grants, output)
 }
 
 pub(super) async fn deny(
     catalog: &Catalog,
-    tenant: &TenantName,
+    trail: &Trail<'_>,
     task: &TaskName,
     denials: &[Denial],
-    output: Output,
 ) -> Result<Exit, Failure> {
+    let (tenant, output) = (trail.tenant, trail.output);
     let change = |mut record: TaskRecord| -> Result<_, CatalogError> {
+        let before = record.grants.clone();
         let idle: Vec<_> = denials.iter().filter(|denial| !record.grants.deny(denial)).cloned().collect();
         let grants = record.grants.clone();
-        Ok((record, (grants, idle)))
+        Ok((record, (before, grants, idle)))
     };
-    let (grants, idle) = changed(catalog, tenant, task, change).await?;
+    let (before, grants, idle) = changed(catalog, tenant, task, change).await?;
+    trail.changed(AuditKind::Grants, "task deny", task, (before.told(), grants.told())).await;
     idle.iter().for_each(|denial| output.note(&format!("task {task} was not granted {denial}")));
     told(task, &grants, output)
 }
