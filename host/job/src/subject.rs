@@ -287,6 +287,24 @@ pub mod asset {
         format!("payloads-{tenant}")
     }
 
+    /// Whether a stream is the tenant's alone: `JOBS_<tenant>`, `KV_results-<tenant>`, `OBJ_payloads-<tenant>` and the
+    /// like. The part before is one word, so that of the tenants `b` and `a-b` each has its own; so streams and buckets
+    /// that tenants share are named with one word.
+    pub fn is_of(tenant: &TenantName, stream: &str) -> bool {
+        let word = |text: &str, letter: fn(&u8) -> bool| !text.is_empty() && text.as_bytes().iter().all(letter);
+        let bucket = stream.strip_prefix("KV_").or_else(|| stream.strip_prefix("OBJ_"));
+        match bucket {
+            Some(bucket) => {
+                let kind = bucket.strip_suffix(tenant.as_str()).and_then(|kind| kind.strip_suffix('-'));
+                kind.is_some_and(|kind| word(kind, u8::is_ascii_lowercase))
+            }
+            None => {
+                let kind = stream.strip_suffix(tenant.as_str()).and_then(|kind| kind.strip_suffix('_'));
+                kind.is_some_and(|kind| word(kind, u8::is_ascii_uppercase))
+            }
+        }
+    }
+
     /// The bucket of tasks, versions and aliases of all tenants.
     pub const CATALOG: &str = "catalog";
     /// The bucket of tenants.
@@ -399,6 +417,29 @@ mod tests {
         assert_eq!(due, "lovage.acme.due.job-low.q.t.id");
         let mapped = due.replace(".due.", ".");
         assert_eq!(JobSubject::parse(&mapped).unwrap().task.as_str(), "t");
+    }
+
+    #[test]
+    fn a_tenants_streams_are_told_from_all_others() {
+        let name = |text: &str| text.parse::<TenantName>().unwrap();
+        for tenant in ["b", "a-b", "a_b", "catalog", "payloads-b"].map(name) {
+            let own = [
+                asset::jobs(&tenant),
+                asset::schedules(&tenant),
+                asset::dead(&tenant),
+                format!("LOGS_{tenant}"),
+                format!("KV_{}", asset::results(&tenant)),
+                format!("OBJ_{}", asset::components(&tenant)),
+                format!("OBJ_{}", asset::payloads(&tenant)),
+            ];
+            for other in ["b", "a-b", "a_b", "catalog", "payloads-b", "acme"].map(name) {
+                assert_eq!(own.iter().all(|stream| asset::is_of(&other, stream)), other == tenant);
+                assert_eq!(own.iter().any(|stream| asset::is_of(&other, stream)), other == tenant, "{tenant} {other}");
+            }
+            for shared in ["KV_catalog", "KV_tenants", "KV_limits", "METER", "JOBS_", "_b", "KV_-b", "jobs_b"] {
+                assert!(!asset::is_of(&tenant, shared), "{tenant} {shared}");
+            }
+        }
     }
 
     proptest! {

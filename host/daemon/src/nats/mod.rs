@@ -18,6 +18,8 @@ pub mod lots;
 pub mod meter;
 pub mod permits;
 pub mod puller;
+pub mod records;
+pub mod removal;
 pub mod rules;
 pub mod settle;
 pub mod store;

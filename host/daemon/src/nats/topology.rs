@@ -65,22 +65,26 @@ fn fault(asset: &str) -> impl Fn(&dyn std::fmt::Display) -> TopologyError {
     move |reason| TopologyError { asset: asset.clone(), reason: reason.to_string() }
 }
 
+/// The buckets that tenants share, whose keys begin with the tenant's name and a dot, with what each is for. Who removes a
+/// tenant removes its keys of all of them.
+pub const SHARED: &[(&str, &str)] = &[
+    (asset::CATALOG, "tasks, versions and aliases"),
+    (asset::TENANTS, "tenants"),
+    (asset::CONTROL, "cancels, pauses and limits"),
+    (asset::SCHEDULES, "schedules"),
+    (asset::TICKS, "what is planned and claimed of the ticks of schedules"),
+    (asset::UNIQUE, "keys that make jobs one"),
+    (asset::GROUPS, "groups of jobs"),
+    (asset::WEBHOOKS, "secrets that webhooks are signed with"),
+    (lovage_job::limit::STATES, "who runs how many under each limit"),
+];
+
 /// Makes the buckets that all tenants share.
 pub async fn ensure_shared(js: &Context, config: TopologyConfig) -> Result<(), TopologyError> {
-    for (bucket, about) in [
-        (asset::CATALOG, "tasks, versions and aliases"),
-        (asset::TENANTS, "tenants"),
-        (asset::CONTROL, "cancels, pauses and limits"),
-        (asset::SCHEDULES, "schedules"),
-        (asset::TICKS, "what is planned and claimed of the ticks of schedules"),
-        (asset::UNIQUE, "keys that make jobs one"),
-        (asset::GROUPS, "groups of jobs"),
-        (asset::WEBHOOKS, "secrets that webhooks are signed with"),
-        (lovage_job::limit::STATES, "who runs how many under each limit"),
-    ] {
+    for (bucket, about) in SHARED {
         let config = kv::Config {
-            bucket: bucket.to_owned(),
-            description: about.to_owned(),
+            bucket: (*bucket).to_owned(),
+            description: (*about).to_owned(),
             history: 1,
             num_replicas: config.replicas,
             limit_markers: Some(Duration::from_secs(60)),

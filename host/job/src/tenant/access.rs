@@ -20,5 +20,8 @@ pub enum Access {
     Account {
         /// The account's public key.
         account: String,
+        /// The public key of its user whose credentials are good; nothing where they were revoked.
+        #[serde(default)]
+        user: String,
     },
 }
