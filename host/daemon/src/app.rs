@@ -71,6 +71,7 @@ pub struct Worker {
     client: Client,
     permits: Arc<Permits>,
     presence: Arc<Presence>,
+    book: Arc<TenantBook>,
     drain: Duration,
 }
 
@@ -209,7 +210,12 @@ impl Worker {
         tenants.follow(misses).await?;
         crate::planner::start(&js, &stop_intake, &tracker).await?;
         let drain = options.file.drain;
-        Ok(Self { stop_intake, stop_all, tracker, intake, running, settler, guests, client, permits, presence, drain })
+        Ok(Self { stop_intake, stop_all, tracker, intake, running, settler, guests, client, permits, presence, book, drain })
+    }
+
+    /// What this worker knows of its tenants.
+    pub fn tenants(&self) -> Arc<TenantBook> {
+        self.book.clone()
     }
 
     /// Takes no new jobs, or takes jobs again; running ones go on.

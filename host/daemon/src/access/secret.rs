@@ -1,7 +1,5 @@
 //! Passwords that nobody chooses.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use std::fmt;
@@ -34,7 +32,8 @@ impl fmt::Debug for Password {
 impl Password {
     /// A new one.
     pub fn random() -> Result<Self, SecretError> {
-        Ok(Self(URL_SAFE_NO_PAD.encode(random::<32>()?)))
+        // digits alone: one that began with a minus sign would be taken for an option
+        Ok(Self(hex::encode(random::<32>()?)))
     }
 
     /// What to give to the user, once.
@@ -44,13 +43,13 @@ impl Password {
 
     /// What the server checks it against.
     pub fn hash(&self) -> Result<String, SecretError> {
-        hash(&self.0)
+        hash(&self.0, COST)
     }
 }
 
 /// What the server checks a password against: bcrypt, in the form that it knows.
-pub fn hash(password: &str) -> Result<String, SecretError> {
-    let parts = bcrypt::hash_with_salt(password, COST, random::<16>()?).map_err(SecretError::Hash)?;
+pub fn hash(password: &str, cost: u32) -> Result<String, SecretError> {
+    let parts = bcrypt::hash_with_salt(password, cost, random::<16>()?).map_err(SecretError::Hash)?;
     // nats-server knows a hash by this prefix, and takes any other for the password itself
     Ok(parts.format_for_version(bcrypt::Version::TwoA))
 }
@@ -69,7 +68,7 @@ mod tests {
     fn passwords_differ_and_are_checked_by_their_hash() {
         let (one, other) = (Password::random().unwrap(), Password::random().unwrap());
         assert_ne!(one.reveal(), other.reveal());
-        assert_eq!(one.reveal().len(), 43);
+        assert_eq!(one.reveal().len(), 64);
         let hash = one.hash().unwrap();
         assert!(hash.starts_with("$2a$04$"), "{hash}");
         assert!(bcrypt::verify(one.reveal(), &hash).unwrap());

@@ -15,7 +15,8 @@ const OPERATOR_LINE: &str = "# lovage-operator: ";
 pub struct OperatorUser {
     /// The user's name.
     pub user: String,
-    /// What the server checks the password against.
+    /// What the server checks the password against; the password itself where `open`, since the server compares the two as
+    /// texts then and nobody needs it.
     pub password_hash: String,
     /// Whether whoever connects without credentials is this user; only for a server that this machine alone reaches.
     pub open: bool,

@@ -1,10 +1,13 @@
 //! `lovage dev`: everything on this machine, in one process tree.
 
+mod users;
+
 use super::compile::compiler_program;
 use super::connection::connect_failure;
 use super::exit::OrExit;
 use super::worker::{QueueShare, Stops, WorkerArgs, connections, worker_options};
 use super::{Exit, Failure, Output};
+use crate::access::users::OperatorUser;
 use crate::app::Worker;
 use crate::server::{self, ProcessGroup, Running, StartOptions};
 use crate::telemetry::{self, LogFormat};
@@ -12,11 +15,13 @@ use clap::Args;
 use lovage_client::ConnectOptions;
 use std::path::PathBuf;
 use std::time::Duration;
+use users::Users;
 
 /// Run a NATS server and a worker on this machine, until Ctrl-C.
 ///
 /// The server is found on PATH where it is new enough, and fetched once otherwise. What it stores is kept between
-/// runs.
+/// runs. It listens on this machine alone, and whoever connects without credentials is its operator; the users of tenants
+/// that are added meanwhile are held to their tenant.
 #[derive(Debug, Args)]
 pub struct DevArgs {
     /// Where streams are kept [default: the user's data folder].
@@ -45,8 +50,8 @@ pub(super) async fn main(args: DevArgs, output: Output) -> Result<Exit, Failure>
     let dir = args.dir.clone().map_or_else(default_dir, Ok)?;
     let (wanted, port) = (args.nats_server.clone(), args.port);
     let started = tokio::task::spawn_blocking(move || start_server(wanted, dir, port));
-    let mut server = started.await.or_exit(Exit::Host)??;
-    let served = serve(&args, &mut server, &mut stops, output).await;
+    let (mut server, operator) = started.await.or_exit(Exit::Host)??;
+    let served = serve(&args, (&mut server, operator), &mut stops, output).await;
     // the worker is gone; now the server, whatever happened
     let stopped = tokio::task::spawn_blocking(move || server.stop()).await.or_exit(Exit::Host)?;
     let exit = served?;
@@ -61,26 +66,40 @@ fn default_dir() -> Result<PathBuf, Failure> {
     Ok(home.ok_or_else(missing)?.join("lovage/dev"))
 }
 
-fn start_server(wanted: Option<PathBuf>, dir: PathBuf, port: u16) -> Result<Running, Failure> {
+fn start_server(wanted: Option<PathBuf>, dir: PathBuf, port: u16) -> Result<(Running, OperatorUser), Failure> {
     let binary = server::find(wanted.as_deref()).or_exit(Exit::Host)?;
     std::fs::create_dir_all(&dir).or_exit(Exit::Host)?;
     let port = (port != 0).then_some(port);
     // Ctrl-C must reach this process alone: the worker drains before the server stops
-    let options = StartOptions { port, process_group: ProcessGroup::Own, ..StartOptions::new(dir) };
-    server::start(&binary, options).map_err(|error| {
+    let operator = users::prepare(&dir)?;
+    let extra = users::INCLUDE.to_owned();
+    let options = StartOptions { port, process_group: ProcessGroup::Own, extra, ..StartOptions::new(dir) };
+    let server = server::start(&binary, options).map_err(|error| {
         Failure::new(Exit::Host, error).hint("--port N takes another port (0 any free one), --dir DIR another folder")
-    })
+    })?;
+    Ok((server, operator))
 }
 
-async fn serve(args: &DevArgs, server: &mut Running, stops: &mut Stops, output: Output) -> Result<Exit, Failure> {
+async fn serve(
+    args: &DevArgs,
+    (server, operator): (&mut Running, OperatorUser),
+    stops: &mut Stops,
+    output: Output,
+) -> Result<Exit, Failure> {
     let worker_args = WorkerArgs::of_dev(args.queues.clone(), args.concurrency);
     let options = worker_options(&worker_args)?;
     let connect = ConnectOptions { servers: server.url(), name: "lovage-dev".to_owned(), ..ConnectOptions::default() };
     let client = lovage_client::connect(&connect).await.map_err(connect_failure)?;
     let worker = Worker::start(options, client.clone(), connections(client)).await.or_exit(Exit::Broker)?;
+    let mut users = Users::follow(server.store_dir(), operator, worker.tenants());
+    users.apply(server)?;
     tell(server, output)?;
     let died = loop {
         tokio::select! {
+            () = users.changed() => if let Err(failure) = users.apply(server) {
+                // the users before stay; the server goes on
+                output.note(&format!("the users of tenants are not up to date: {}", failure.message));
+            },
             () = stops.next() => break None,
             () = worker.told_to_drain() => break None,
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -119,6 +138,8 @@ fn tell(server: &Running, output: Output) -> Result<(), Failure> {
          Any NATS client can publish a job; its result is the value of its id in the bucket results-default:\n  \
            nats pub lovage.default.job.default.<task>.<job id> '<JSON>'\n  \
            {program} job wait <job id>\n\n\
+         Whoever connects without credentials is the operator; this machine alone can. A tenant of its own:\n  \
+           {program} tenant add acme\n\n\
          Ctrl-C stops all of it; what is stored stays.",
         server.store_dir().display(),
     ))

@@ -116,6 +116,18 @@ impl Running {
         self.stop_within(STOP_WITHIN)
     }
 
+    /// Has the server read its configuration again, with SIGHUP. Once ended, does nothing.
+    ///
+    /// # Errors
+    /// The process cannot be signalled.
+    pub fn reload(&mut self) -> Result<(), ServerError> {
+        if self.ended()?.is_some() {
+            return Ok(());
+        }
+        let signalled = rustix::process::kill_process(Pid::from_child(&self.child), Signal::HUP);
+        signalled.map_err(io::Error::from).map_err(self.signal())
+    }
+
     /// Kills the server with SIGKILL, as a crash would, and waits for its end. Once ended, does nothing.
     ///
     /// # Errors
