@@ -15,6 +15,8 @@ use tokio::time::Instant;
 
 /// Buckets that workers watch: a marker tells them that a key is gone.
 const WATCHED: [&str; 3] = [asset::CATALOG, asset::CONTROL, asset::SCHEDULES];
+/// Streams that tenants share, with subjects under `lovage.<tenant>`.
+const SHARED_STREAMS: [&str; 1] = [lovage_job::usage::METERS];
 /// How long markers stay.
 const MARKER_KEPT: Duration = Duration::from_secs(60);
 /// The pause before it is looked whether something came back.
@@ -93,7 +95,18 @@ async fn remove_keys(js: &Context, tenant: &TenantName) -> Result<u64, RemovalEr
             false => purge(js, bucket, tenant).await?,
         };
     }
-    Ok(keys + purge(js, asset::CHECKPOINTS, tenant).await?)
+    keys += purge(js, asset::CHECKPOINTS, tenant).await?;
+    for stream in SHARED_STREAMS {
+        keys += purge_stream(js, stream, tenant).await?;
+    }
+    Ok(keys)
+}
+
+/// Removes what a stream that tenants share holds of the tenant.
+async fn purge_stream(js: &Context, stream: &str, tenant: &TenantName) -> Result<u64, RemovalError> {
+    let Ok(found) = js.get_stream(stream).await else { return Ok(0) };
+    let purged = found.purge().filter(format!("lovage.{tenant}.>")).await;
+    Ok(purged.map_err(|error| fault(stream)(&error))?.purged)
 }
 
 /// Puts markers in the place of the tenant's keys. They have no content and go by themselves.
