@@ -210,7 +210,20 @@ impl Worker {
         tenants.follow(misses).await?;
         crate::planner::start(&js, &stop_intake, &tracker).await?;
         let drain = options.file.drain;
-        Ok(Self { stop_intake, stop_all, tracker, intake, running, settler, guests, client, permits, presence, book, drain })
+        Ok(Self {
+            stop_intake,
+            stop_all,
+            tracker,
+            intake,
+            running,
+            settler,
+            guests,
+            client,
+            permits,
+            presence,
+            book,
+            drain,
+        })
     }
 
     /// What this worker knows of its tenants.

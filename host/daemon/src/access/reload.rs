@@ -41,7 +41,8 @@ pub fn reload(pid_file: &Path) -> Result<(), ReloadError> {
     let said: String = text.trim().chars().take(20).collect();
     let pid = said.parse::<i32>().ok().filter(|pid| *pid > 1).filter(|pid| is_server(*pid)).and_then(Pid::from_raw);
     let Some(pid) = pid else { return Err(ReloadError::NotServer { path: pid_file.to_owned(), said }) };
-    let signal = |cause: rustix::io::Errno| ReloadError::Signal { pid: pid.as_raw_nonzero().get(), cause: cause.into() };
+    let signal =
+        |cause: rustix::io::Errno| ReloadError::Signal { pid: pid.as_raw_nonzero().get(), cause: cause.into() };
     rustix::process::kill_process(pid, Signal::HUP).map_err(signal)
 }
 

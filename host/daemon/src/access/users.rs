@@ -133,7 +133,8 @@ pub fn write(path: &Path, text: &str) -> Result<bool, UsersError> {
     if std::fs::read_to_string(path).is_ok_and(|before| before == text) {
         return Ok(false);
     }
-    super::file::write_private(path, text.as_bytes()).map_err(|cause| UsersError::File { path: path.to_owned(), cause })?;
+    super::file::write_private(path, text.as_bytes())
+        .map_err(|cause| UsersError::File { path: path.to_owned(), cause })?;
     Ok(true)
 }
 

@@ -58,11 +58,7 @@ pub enum TenantCommand {
     Policy(policy::PolicyArgs),
 }
 
-pub(super) async fn main(
-    command: TenantCommand,
-    connection: &ConnectionArgs,
-    output: Output,
-) -> Result<Exit, Failure> {
+pub(super) async fn main(command: TenantCommand, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
     match command {
         TenantCommand::Add(args) => add::main(*args, connection, output).await,
         TenantCommand::List => list::main(connection, output).await,

@@ -31,7 +31,8 @@ pub(super) fn prepare(dir: &Path) -> Result<OperatorUser, Failure> {
         return Ok(operator);
     }
     let password = Password::random().or_exit(Exit::Host)?;
-    let operator = OperatorUser { user: "operator".to_owned(), password_hash: password.reveal().to_owned(), open: true };
+    let operator =
+        OperatorUser { user: "operator".to_owned(), password_hash: password.reveal().to_owned(), open: true };
     let text = users::render(&operator, []).or_exit(Exit::Host)?;
     users::write(&path, &text).or_exit(Exit::Host)?;
     Ok(operator)

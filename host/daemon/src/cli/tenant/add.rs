@@ -66,8 +66,10 @@ pub(super) async fn main(args: AddArgs, connection: &ConnectionArgs, output: Out
 
 pub(super) fn check_name(tenant: &TenantName) -> Result<(), Failure> {
     match is_reserved(tenant) {
-        true => Err(Failure::new(Exit::Usage, format!("the name {tenant} is the platform's own: {}", RESERVED.join(", ")))
-            .hint("take another name")),
+        true => {
+            Err(Failure::new(Exit::Usage, format!("the name {tenant} is the platform's own: {}", RESERVED.join(", ")))
+                .hint("take another name"))
+        }
         false => Ok(()),
     }
 }
@@ -95,6 +97,8 @@ async fn take_back(js: &Context, records: &Records, args: &AddArgs, failure: Fai
     };
     match removed {
         Ok(()) => failure,
-        Err(error) => failure.hint(format!("what was made is not taken back ({error}): lovage tenant rm {} --yes", args.tenant)),
+        Err(error) => {
+            failure.hint(format!("what was made is not taken back ({error}): lovage tenant rm {} --yes", args.tenant))
+        }
     }
 }

@@ -26,7 +26,10 @@ pub struct RmArgs {
 pub(super) async fn main(args: RmArgs, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
     let tenant = &args.tenant;
     if *tenant == TenantName::default_tenant() {
-        return Err(Failure::new(Exit::Usage, format!("tenant {tenant} stays: it is that of whoever names none, and workers make it")));
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("tenant {tenant} stays: it is that of whoever names none, and workers make it"),
+        ));
     }
     args.server.check()?;
     let (js, records) = open(connection).await?;

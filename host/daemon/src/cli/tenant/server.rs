@@ -88,7 +88,11 @@ pub(super) fn operator_user(user: &str, password_file: &Path) -> Result<Operator
     let text = std::fs::read_to_string(password_file).map_err(|error| fail(error.to_string()))?;
     let password = text.trim_end_matches(['\r', '\n']);
     if password.starts_with("$2a$") || password.starts_with("$2b$") {
-        return Ok(OperatorUser { user: user.to_owned(), password_hash: password.replacen("$2b$", "$2a$", 1), open: false });
+        return Ok(OperatorUser {
+            user: user.to_owned(),
+            password_hash: password.replacen("$2b$", "$2a$", 1),
+            open: false,
+        });
     }
     // bcrypt looks at 72 bytes alone
     if !(8..=72).contains(&password.len()) {

@@ -18,7 +18,9 @@ pub struct SetArgs {
 
 pub(super) async fn main(args: SetArgs, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
     if args.settings.is_empty() {
-        return Err(Failure::new(Exit::Usage, "nothing is to be set").hint("`lovage tenant set --help` lists what can be"));
+        return Err(
+            Failure::new(Exit::Usage, "nothing is to be set").hint("`lovage tenant set --help` lists what can be")
+        );
     }
     args.settings.check()?;
     let (_, records) = open(connection).await?;

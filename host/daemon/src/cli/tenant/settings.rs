@@ -204,8 +204,15 @@ mod tests {
     #[test]
     fn each_option_reaches_its_field() {
         let record = applied(&[
-            "--weight=3", "--concurrency=4", "--queued=5", "--queued-bytes=6MiB", "--payload=7KiB", "--fuel-per-day=8",
-            "--components=9", "--component-size=10MiB", "--egress-per-day=none",
+            "--weight=3",
+            "--concurrency=4",
+            "--queued=5",
+            "--queued-bytes=6MiB",
+            "--payload=7KiB",
+            "--fuel-per-day=8",
+            "--components=9",
+            "--component-size=10MiB",
+            "--egress-per-day=none",
         ]);
         assert_eq!(record.weight, 3);
         let quota = &record.quota;
@@ -216,7 +223,8 @@ mod tests {
 
     #[test]
     fn the_ceiling_is_raised_and_lowered_by_its_parts() {
-        let record = applied(&["--deny=submit", "--deny=secrets", "--allow=http=api.example.com", "--allow=scratch=1GiB"]);
+        let record =
+            applied(&["--deny=submit", "--deny=secrets", "--allow=http=api.example.com", "--allow=scratch=1GiB"]);
         let ceiling = &record.ceiling;
         assert!(!ceiling.submit && !ceiling.secrets && ceiling.keyvalue && ceiling.blobstore);
         assert_eq!((ceiling.http.len(), ceiling.scratch), (1, Some(ByteSize(1 << 30))));
