@@ -26,6 +26,7 @@ mod logs;
 mod outcomes;
 mod pauses;
 mod quarantine;
+mod registry_oci;
 mod retries;
 mod rolling;
 mod schedules;

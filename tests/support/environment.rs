@@ -5,7 +5,8 @@ use std::{path::Path, process::Command};
 use crate::Nats;
 
 /// Variables that change what `lovage` does, and that a test sets itself where it means to.
-const FOREIGN: [&str; 10] = [
+const FOREIGN: [&str; 11] = [
+    "DOCKER_CONFIG",
     "LOVAGE_CACHE",
     "LOVAGE_LOG",
     "LOVAGE_TENANT",
@@ -32,5 +33,7 @@ pub(crate) fn isolate(command: &mut Command, home: &Path) {
     for (name, folder) in [("XDG_CONFIG_HOME", "config"), ("XDG_CACHE_HOME", "cache"), ("XDG_DATA_HOME", "data")] {
         command.env(name, home.join(folder));
     }
+    // docker's own settings are looked for there, too
+    command.env("HOME", home);
     command.env("LOVAGE_NATS_SERVER", &Nats::binary().path);
 }

@@ -16,6 +16,7 @@ pub mod errands;
 pub mod intake;
 pub mod lease;
 pub mod nats;
+pub mod oci;
 pub mod pipeline;
 pub mod planner;
 pub mod ports;

@@ -10,7 +10,7 @@ Exit codes:
   0  done; with --wait, the job completed
   1  the job ended otherwise: failed, out of fuel, timed out, cancelled, …
   2  wrong usage, or refused input: a bad name, file, schema or option
-  3  the broker cannot be reached, or refuses
+  3  the broker or a registry cannot be reached, or refuses
   4  there is no such job, task, version or dead letter
   5  not in time: --timeout passed before the job ended
   6  this machine is at fault: a file, a port, the engine

@@ -20,6 +20,7 @@ mod new;
 mod output;
 mod pause;
 mod push;
+mod registry;
 mod run;
 mod schedule;
 mod sign;

@@ -1,12 +1,15 @@
 //! `lovage push`: a component becomes a task.
 
+pub(in crate::cli) mod brought;
 mod carried;
+mod taken;
 mod vouched;
 
 use super::audit;
 use super::compile::compiler_program;
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;
+use super::registry::RegistryArgs;
 use super::task::allow::ceiling_of;
 use super::worker::default_cache;
 use super::{Exit, Failure, Output};
@@ -15,13 +18,14 @@ use crate::config::WorkerFile;
 use crate::nats::store::{Catalog, Components};
 use crate::nats::tenant_records::TenantRecords;
 use crate::nats::topology::{self, TopologyConfig};
+use crate::oci::Reference;
 use crate::registry::push::{PushError, PushOptions, Pushed, check, store};
 use crate::registry::signing::Signing;
 use crate::tenants::register;
 use clap::Args;
 use lovage_job::audit::{AuditKind, AuditNote};
 use lovage_job::capability::{Capability, Ceiling};
-use lovage_job::catalog::Shape;
+use lovage_job::catalog::{Provenance, Shape, Source};
 use lovage_job::limits::LimitsWish;
 use lovage_job::manifest::Manifest;
 use lovage_job::name::{AliasName, TaskName, VersionName};
@@ -39,8 +43,11 @@ use std::time::Duration;
 /// (wasi:cli) or plain functions. A core module of WASI preview 1 is adapted first.
 #[derive(Debug, Args)]
 pub struct PushArgs {
-    /// The component (.wasm).
+    /// The component: a file (.wasm), or an artefact of a registry, oci://HOST[:PORT]/REPOSITORY[:TAG|@sha256:…].
     file: PathBuf,
+    /// Bring the component to a registry, as oci://HOST[:PORT]/REPOSITORY[:TAG], and nothing to the broker.
+    #[arg(long, value_name = "REFERENCE", conflicts_with_all = ["manifest", "sign_key", "signatures", "grants"])]
+    to: Option<Reference>,
     /// A file that says what the options say and carries the task's schedules; options win over it. No file is read
     /// that is not named here.
     #[arg(long, value_name = "FILE")]
@@ -90,6 +97,11 @@ pub struct PushArgs {
     limits: LimitArgs,
     #[command(flatten)]
     vouch: vouched::VouchArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    /// Take an artefact only that cosign signed with this key (cosign.pub).
+    #[arg(long, value_name = "FILE", help_heading = "Registry")]
+    cosign_key: Option<PathBuf>,
     /// The largest component that is accepted.
     #[arg(long, value_name = "SIZE", default_value = "16MiB")]
     max_size: ByteSize,
@@ -163,13 +175,6 @@ pub(super) fn read_component(path: &std::path::Path, max: ByteSize) -> Result<Ve
     std::fs::read(path).map_err(|error| fail(&error))
 }
 
-/// The task name that a file suggests: `http_echo.wasm` is http-echo.
-fn name_of_file(path: &std::path::Path) -> Option<TaskName> {
-    let stem = path.file_stem()?.to_str()?.to_lowercase();
-    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    name.trim_matches('-').parse().ok()
-}
-
 /// What the options say, and the manifest where they say nothing.
 fn push_options(args: &PushArgs, manifest: &Manifest) -> PushOptions {
     let retry = match (args.retries.or(manifest.retries), args.backoff.clone().or(manifest.backoff.clone())) {
@@ -182,7 +187,7 @@ fn push_options(args: &PushArgs, manifest: &Manifest) -> PushOptions {
     };
     PushOptions {
         name: args.name.clone().or(manifest.task.clone()),
-        file_name: name_of_file(&args.file),
+        file_name: taken::suggested_name(&args.file),
         version: args.version.clone().or(manifest.version.clone()),
         export: args.export.clone().or(manifest.export.clone()),
         shape: args.shape.or(manifest.shape),
@@ -219,7 +224,10 @@ fn limits_of(wish: LimitsWish, manifest: &LimitsWish) -> LimitsWish {
 }
 
 pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
-    let bytes = read_component(&args.file, args.max_size)?;
+    if let Some(reference) = &args.to {
+        return brought::main(&args, reference, output).await;
+    }
+    let taken = taken::take(&args).await?;
     let manifest = args.manifest.as_deref().map(carried::read).transpose()?;
     let mut options = push_options(&args, &manifest.clone().unwrap_or_default());
     options.signing = args.vouch.signing()?;
@@ -227,12 +235,11 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
     let compiler = compiler_program().or_exit(Exit::Host)?;
     let (sandbox, compiler) = engine(&WorkerFile::default(), 1, &cache, &compiler).or_exit(Exit::Host)?;
     let inspect = InspectOptions { size_max: options.size_max, shape: options.shape };
-    let checked = check(&bytes, &inspect, &sandbox, &compiler).await.map_err(|error| failure(&args, &error))?;
+    let checked = check(&taken.bytes, &inspect, &sandbox, &compiler).await.map_err(|error| failure(&args, &error))?;
     if checked.inspection.adapted {
         output.note("adapted a core module of WASI preview 1 to a component");
     }
-    let source = vouched::file_source(&args.file, &bytes);
-    options.provenance = Some(args.vouch.provenance(source, &checked.digest)?);
+    options.provenance = Some(args.vouch.provenance(taken.source.clone(), &checked.digest)?);
     let carried = match &manifest {
         Some(manifest) => Some(carried::check(manifest, &checked, &options).map_err(|fault| fault.told(&args))?),
         None => None,
@@ -249,6 +256,11 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
     options.ceiling = ceiling_of(&tenants, connection.tenant()).await?;
     let records = TenantRecords::open(&js).await.or_exit(Exit::Broker)?;
     options.signing.policy = records.get(connection.tenant()).await.or_exit(Exit::Broker)?.signatures;
+    if let Some(signer) = taken.check_policy(&options.signing.policy).await?
+        && let Some(Provenance { source: Source::Oci { cosign, .. }, .. }) = &mut options.provenance
+    {
+        *cosign = Some(signer);
+    }
     let components = Components::new(js);
     let schedules = match &carried {
         Some(carried) => Some((&carried.task, carried.accepted_by(&client).await?)),

@@ -1,6 +1,7 @@
 //! `lovage task`: what tasks there are, which version each alias names, and what each is granted.
 
 pub(super) mod allow;
+mod export;
 mod signed;
 
 use super::audit::Trail;
@@ -68,6 +69,8 @@ pub enum TaskCommand {
         #[arg(required = true, value_name = "CAPABILITY")]
         capabilities: Vec<Denial>,
     },
+    /// Bring a version to a registry, as an artefact of the common layout for WebAssembly.
+    Export(export::ExportArgs),
     /// Remove a version that no alias names, or a whole task.
     Rm {
         /// The task.
@@ -108,6 +111,7 @@ pub(super) async fn main(command: TaskCommand, connection: &ConnectionArgs, outp
         }
         TaskCommand::Allow { task, capabilities } => allow::allow(&catalog, &js, &trail, &task, &capabilities).await,
         TaskCommand::Deny { task, capabilities } => allow::deny(&catalog, &trail, &task, &capabilities).await,
+        TaskCommand::Export(args) => export::main(&args, &catalog, &Components::new(js), tenant, output).await,
         TaskCommand::Rm { task, version, all } => {
             remove(&catalog, &Components::new(js), &trail, &task, version, all).await
         }
@@ -119,6 +123,10 @@ async fn known(catalog: &Catalog, tenant: &TenantName, task: &TaskName) -> Resul
         Some(record) => Ok(record),
         None => Err(no_task(catalog, tenant, task).await),
     }
+}
+
+fn no_version(task: &TaskName, version: &VersionName) -> Failure {
+    Failure::new(Exit::NotFound, format!("task {task} has no version {version}"))
 }
 
 /// Names the nearest tasks: most unknown names are typing errors.
@@ -217,7 +225,7 @@ async fn show(
         None => None,
     };
     if let (None, Some(version)) = (&shown, version) {
-        return Err(Failure::new(Exit::NotFound, format!("task {task} has no version {version}")));
+        return Err(no_version(task, &version));
     }
     let standing = match &shown {
         Some(shown) => Some(Standing::of(js, tenant, task, shown).await?),

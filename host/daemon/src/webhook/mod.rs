@@ -4,5 +4,5 @@
 mod address;
 mod answer;
 pub mod courier;
-mod io;
-mod post;
+pub(crate) mod io;
+pub(crate) mod post;

@@ -19,7 +19,7 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 const KEPT_BYTES: usize = 4 * 1024;
 
 /// Trusts whom the machine trusts.
-pub(super) fn tls() -> Result<Arc<ClientConfig>, String> {
+pub(crate) fn tls() -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     // certificates that cannot be used are left out; without any, every https URL fails with that reason
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -72,14 +72,15 @@ fn what_is_not_known_to_be_right_is_refused() {
     let (other, _) = pair();
     let signature = signed(&claim(), &secret);
     let fault = |policy: &SignaturePolicy, signatures: &[Signature]| verify(policy, &claim(), signatures).unwrap_err();
+    let one = std::slice::from_ref(&signature);
 
     let trusts = policy(true, &[("release", &public)]);
     assert!(matches!(fault(&trusts, &[]), SignatureFault::Missing { .. }));
-    assert!(matches!(fault(&policy(true, &[]), &[signature.clone()]), SignatureFault::UnknownKey { .. }));
-    let told = fault(&policy(true, &[("ci", &other)]), &[signature.clone()]);
+    assert!(matches!(fault(&policy(true, &[]), one), SignatureFault::UnknownKey { .. }));
+    let told = fault(&policy(true, &[("ci", &other)]), one);
     assert!(matches!(told, SignatureFault::UnknownKey { .. }));
     assert!(told.to_string().contains("trusts ci ("), "{told}");
-    let told = fault(&policy(true, &[("release", "RWnonsense")]), &[signature.clone()]);
+    let told = fault(&policy(true, &[("release", "RWnonsense")]), one);
     assert!(matches!(told, SignatureFault::Policy { .. }), "{told}");
 
     // another key that gives itself the number of a trusted one
@@ -90,10 +91,7 @@ fn what_is_not_known_to_be_right_is_refused() {
         bytes[2..10].copy_from_slice(&engine.decode(&public).unwrap()[2..10]);
         engine.encode(bytes)
     };
-    assert!(matches!(
-        fault(&policy(true, &[("release", &forged)]), &[signature.clone()]),
-        SignatureFault::Other { .. }
-    ));
+    assert!(matches!(fault(&policy(true, &[("release", &forged)]), one), SignatureFault::Other { .. }));
 
     let mut torn = signature.clone();
     torn.minisig.truncate(90);

@@ -5,6 +5,7 @@ use super::super::{Exit, Failure, Output};
 use super::policy::told;
 use super::{change_failure, records};
 use crate::cli::connection::ConnectionArgs;
+use crate::oci::CosignKey;
 use clap::Subcommand;
 use lovage_job::name::{SignerName, TenantName};
 use lovage_job::signature::PublicKey;
@@ -20,7 +21,8 @@ pub enum KeysCommand {
         tenant: TenantName,
         /// What the key is called.
         name: SignerName,
-        /// The public key: the line of `lovage key new`, or the file that it is in.
+        /// The public key: the line of `lovage key new`, or the file that it is in; or cosign.pub, the file of a key of
+        /// cosign (P-256), of which then everything must have a signature that is taken from a registry.
         #[arg(value_name = "PUBKEY")]
         key: String,
     },
@@ -67,21 +69,38 @@ pub(super) async fn main(command: &KeysCommand, connection: &ConnectionArgs, out
     }
 }
 
+/// A key of either kind, as it is noted.
+enum Key {
+    Minisign(String),
+    Cosign(String),
+}
+
 /// Reads a key from its line, or from the file that holds it.
-fn read(text: &str) -> Result<String, Failure> {
+fn read(text: &str) -> Result<Key, Failure> {
     let refused = |told: String| Failure::new(Exit::Usage, told);
     let path = Path::new(text);
     let text = match path.is_file() {
         true => small_file(path, KEY_FILE_BYTES_MAX)?,
         false => text.to_owned(),
     };
+    if text.contains("BEGIN PUBLIC KEY") {
+        let read = text.parse::<CosignKey>().map(|_| Key::Cosign(text.trim().to_owned() + "\n"));
+        return read.map_err(|error| refused(error.to_string()));
+    }
     let key: PublicKey = text.parse().map_err(|error| refused(format!("{error}")))?;
-    Ok(key.as_str().to_owned())
+    Ok(Key::Minisign(key.as_str().to_owned()))
 }
 
-fn add(record: &mut TenantRecord, name: &SignerName, key: &str) -> Result<(), super::ChangeError> {
+fn add(record: &mut TenantRecord, name: &SignerName, key: &Key) -> Result<(), super::ChangeError> {
     let refused = |told: String| Err(super::ChangeError::Refused(Exit::Usage, told));
-    let keys = &mut record.signatures.keys;
+    let policy = &mut record.signatures;
+    let (keys, others, key) = match key {
+        Key::Minisign(key) => (&mut policy.keys, &policy.cosign, key),
+        Key::Cosign(key) => (&mut policy.cosign, &policy.keys, key),
+    };
+    if others.contains_key(name.as_str()) {
+        return refused(format!("there is a key of another kind called {name}; choose another name"));
+    }
     if let Some((other, _)) = keys.iter().find(|(other, there)| *there == key && *other != name.as_str()) {
         return refused(format!("that key is trusted already, as {other}"));
     }
@@ -90,17 +109,18 @@ fn add(record: &mut TenantRecord, name: &SignerName, key: &str) -> Result<(), su
         Some(_) => refused(format!("there is another key called {name}; remove it first, or choose another name")),
         None if keys.len() >= KEYS_MAX => refused(format!("a tenant trusts at most {KEYS_MAX} keys")),
         None => {
-            keys.insert(name.to_string(), key.to_owned());
+            keys.insert(name.to_string(), key.clone());
             Ok(())
         }
     }
 }
 
 fn remove(record: &mut TenantRecord, name: &SignerName) -> Result<(), super::ChangeError> {
-    if record.signatures.keys.remove(name.as_str()).is_some() {
+    let policy = &mut record.signatures;
+    if policy.keys.remove(name.as_str()).or_else(|| policy.cosign.remove(name.as_str())).is_some() {
         return Ok(());
     }
-    let known: Vec<_> = record.signatures.keys.keys().cloned().collect();
+    let known: Vec<_> = policy.keys.keys().chain(policy.cosign.keys()).cloned().collect();
     let known = if known.is_empty() { "no key".to_owned() } else { known.join(", ") };
     let told = format!("tenant {} trusts no key called {name}; it trusts {known}", record.tenant);
     Err(super::ChangeError::Refused(Exit::NotFound, told))

@@ -70,11 +70,12 @@ pub(super) fn told(record: &TenantRecord, output: Output) -> Result<Exit, Failur
     let policy = &record.signatures;
     let id = |key: &str| key.parse::<PublicKey>().map_or_else(|_| "unreadable".to_owned(), |key| key.id().to_string());
     if output.json {
-        let keys: Vec<_> = policy
-            .keys
-            .iter()
-            .map(|(name, key)| json!({"name": name, "kind": "minisign", "key_id": id(key), "public_key": key}))
-            .collect();
+        let minisign = policy.keys.iter();
+        let minisign =
+            minisign.map(|(name, key)| json!({"name": name, "kind": "minisign", "key_id": id(key), "public_key": key}));
+        let cosign = policy.cosign.iter();
+        let cosign = cosign.map(|(name, key)| json!({"name": name, "kind": "cosign", "public_key": key}));
+        let keys: Vec<_> = minisign.chain(cosign).collect();
         output.value(&json!({"tenant": record.tenant, "require_signature": policy.required, "keys": keys}))?;
         return Ok(Exit::Done);
     }
@@ -83,6 +84,9 @@ pub(super) fn told(record: &TenantRecord, output: Output) -> Result<Exit, Failur
     output.line(&format!("signatures  {needs}"))?;
     for (name, key) in &policy.keys {
         output.line(&format!("key         {name}  {}  {key}", id(key)))?;
+    }
+    for name in policy.cosign.keys() {
+        output.line(&format!("key         {name}  cosign, of everything that is taken from a registry"))?;
     }
     Ok(Exit::Done)
 }
