@@ -15,6 +15,7 @@
 mod attempt;
 mod bindings;
 mod cache;
+mod capability;
 mod compile;
 mod describe;
 mod engine;

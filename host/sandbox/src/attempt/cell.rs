@@ -5,6 +5,7 @@ use crate::attempt::cancel::CancelSignal;
 use crate::attempt::journal::Journal;
 use crate::attempt::memory::MemoryLimiter;
 use crate::attempt::services::Services;
+use crate::capability::scratch::{Folder, ScratchView};
 use crate::shape::egress::NoEgress;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -26,6 +27,8 @@ pub(crate) struct Cell {
     pub(crate) cancel: Option<CancelSignal>,
     pub(crate) services: Option<Arc<dyn Services>>,
     pub(crate) asked: Asked,
+    /// The scratch folder, where it is granted.
+    pub(crate) scratch: Option<Folder>,
 }
 
 impl WasiView for Cell {
@@ -49,6 +52,22 @@ pub(crate) enum Asking {
 }
 
 impl Cell {
+    /// What the guest's calls to a file system work on.
+    pub(crate) fn scratch(&mut self) -> ScratchView<'_> {
+        ScratchView { folder: self.scratch.as_ref(), table: &mut self.table }
+    }
+
+    /// Whether the guest waits for the worker's memory.
+    pub(crate) fn waits_for_memory(&self) -> bool {
+        self.memory.waiting() || self.scratch.as_ref().is_some_and(Folder::waiting)
+    }
+
+    /// The most that the guest held at once: its memory, and its scratch folder.
+    pub(crate) fn memory_peak_bytes(&self) -> u64 {
+        let memory = u64::try_from(self.memory.peak_bytes()).unwrap_or(u64::MAX);
+        memory.saturating_add(self.scratch.as_ref().map_or(0, Folder::peak_bytes))
+    }
+
     /// Why the guest should stop, where it should. A cancel goes before a soft timeout: it decides how the job ends.
     pub(crate) fn asks_to_stop(&self) -> Option<Asking> {
         if let Some(signal) = self.cancel.as_ref().filter(|signal| signal.answer()) {

@@ -84,7 +84,7 @@ pub(crate) fn outcome_of(fault: Fault, cell: &Cell, limits: &Limits) -> Outcome 
 
 /// The outcome of an attempt whose time is over. One that was waiting for the worker's memory is not to blame.
 pub(crate) fn timed_out(cell: &Cell, limits: &Limits) -> Outcome {
-    if cell.memory.waiting() {
+    if cell.waits_for_memory() {
         return Outcome::HostFault { message: format!("the worker is full: {BudgetShort}") };
     }
     Outcome::TimedOut { timeout: limits.timeout }

@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::sync::Semaphore;
 use wasmtime::ResourceLimiterAsync;
 
 use crate::engine::config::MEMORIES_MAX;
 
 /// The budget is counted in WebAssembly pages.
-const PAGE_BYTES: usize = 64 << 10;
+pub(crate) const PAGE_BYTES: usize = 64 << 10;
 /// How long an attempt that holds memory already waits for more.
 const HOLDING_WAIT_MAX: Duration = Duration::from_secs(5);
 
@@ -26,6 +26,39 @@ impl MemoryBudget {
     pub(crate) fn new(bytes: usize) -> Arc<Self> {
         let total_pages = (bytes / PAGE_BYTES).clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self { pages: Semaphore::new(total_pages), total_pages })
+    }
+
+    /// Bytes that there are in all.
+    pub(crate) fn total_bytes(&self) -> u64 {
+        u64::try_from(self.total_pages.saturating_mul(PAGE_BYTES)).unwrap_or(u64::MAX)
+    }
+
+    /// Takes pages where they are free. Whoever takes gives back.
+    pub(crate) fn try_take(&self, pages: usize) -> Result<(), BudgetShort> {
+        let count = u32::try_from(pages).map_err(|_| BudgetShort)?;
+        self.pages.try_acquire_many(count).map_err(|_| BudgetShort)?.forget();
+        Ok(())
+    }
+
+    /// Waits for pages; not for ever where the attempt is `holding` memory that others may wait for.
+    pub(crate) async fn take(&self, pages: usize, holding: bool) -> Result<(), BudgetShort> {
+        let count = u32::try_from(pages).map_err(|_| BudgetShort)?;
+        if pages > self.total_pages {
+            return Err(BudgetShort);
+        }
+        let permit = self.pages.acquire_many(count);
+        let permit = if holding {
+            tokio::time::timeout(HOLDING_WAIT_MAX, permit).await.map_err(|_| BudgetShort)?
+        } else {
+            permit.await
+        };
+        permit.map_err(|_| BudgetShort)?.forget();
+        Ok(())
+    }
+
+    /// Gives back what was taken.
+    pub(crate) fn give_back(&self, pages: usize) {
+        self.pages.add_permits(pages);
     }
 
     /// Bytes that nobody holds.
@@ -88,32 +121,13 @@ impl MemoryLimiter {
     }
 
     async fn take(&mut self, pages: usize) -> Result<(), BudgetShort> {
-        let count = u32::try_from(pages).map_err(|_| BudgetShort)?;
-        if pages > self.budget.total_pages {
-            return Err(BudgetShort);
-        }
-        match self.budget.pages.try_acquire_many(count) {
-            Ok(permit) => permit.forget(),
-            Err(TryAcquireError::Closed) => return Err(BudgetShort),
-            Err(TryAcquireError::NoPermits) => {
-                // Read after the attempt's deadline, should that come first.
-                self.waiting = true;
-                self.wait(count).await?;
-                self.waiting = false;
-            }
+        if self.budget.try_take(pages).is_err() {
+            // Read after the attempt's deadline, should that come first.
+            self.waiting = true;
+            self.budget.take(pages, self.taken_pages > 0).await?;
+            self.waiting = false;
         }
         self.taken_pages += pages;
-        Ok(())
-    }
-
-    async fn wait(&self, count: u32) -> Result<(), BudgetShort> {
-        let permit = self.budget.pages.acquire_many(count);
-        let permit = if self.taken_pages == 0 {
-            permit.await
-        } else {
-            tokio::time::timeout(HOLDING_WAIT_MAX, permit).await.map_err(|_| BudgetShort)?
-        };
-        permit.map_err(|_| BudgetShort)?.forget();
         Ok(())
     }
 }
@@ -169,7 +183,7 @@ impl ResourceLimiterAsync for MemoryLimiter {
 
 impl Drop for MemoryLimiter {
     fn drop(&mut self) {
-        self.budget.pages.add_permits(self.taken_pages);
+        self.budget.give_back(self.taken_pages);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::attempt::journal::Journal;
 use crate::attempt::memory::MemoryLimiter;
 use crate::attempt::pipe::{LogPipe, PayloadPipe, ResultPipe};
 use crate::attempt::request::{AttemptControl, AttemptReport, AttemptRequest, JobInfo};
+use crate::capability::scratch::{Folder, SCRATCH_PATH};
 use crate::sandbox::Room;
 use crate::shape::egress::NoEgress;
 use crate::shape::{Call, Callee};
@@ -23,11 +24,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
-use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 /// Fuel between two points where the count is written back; what a guest is stopped within is not counted.
 const FUEL_WRITE_BACK: u64 = 100_000_000;
+/// Where programs look for the name of a folder for temporary files.
+const TEMPORARY_FOLDER: &str = "TMPDIR";
 /// The longest attempt, where a limit would overflow the clock.
 const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// What the host may copy out of a guest beside its result and its log.
@@ -161,7 +164,7 @@ async fn attempt<G: Guest>(
         }
     };
     meter.fuel_used = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
-    meter.memory_peak_bytes = u64::try_from(store.data().memory.peak_bytes()).unwrap_or(u64::MAX);
+    meter.memory_peak_bytes = store.data().memory_peak_bytes();
     match end {
         End::Returned(Ok(Ok(answer))) => Ok(answer),
         End::Returned(Ok(Err(fault))) => Err(outcome_of(fault, store.data(), limits)),
@@ -203,6 +206,7 @@ fn cell(
             wasi.stdout(LogPipe(journal.clone()));
         }
     }
+    let scratch = scratch(room, request, control, &mut wasi);
     if !request.env.is_empty() {
         wasi.envs(&request.env);
     }
@@ -234,6 +238,29 @@ fn cell(
         cancel: control.cancel.clone(),
         services: control.services.clone(),
         asked: Asked::default(),
+        scratch,
+    }
+}
+
+/// The scratch folder that is granted. Programs look for a folder of this kind by the variable.
+fn scratch(
+    room: &Room,
+    request: &AttemptRequest,
+    control: &AttemptControl,
+    wasi: &mut WasiCtxBuilder,
+) -> Option<Folder> {
+    let quota = request.grants.scratch?;
+    if !request.env.iter().any(|(name, _)| name == TEMPORARY_FOLDER) {
+        wasi.env(TEMPORARY_FOLDER, SCRATCH_PATH);
+    }
+    Some(Folder::new(quota, room.budget(), wall_clock(control)))
+}
+
+/// The clock that the guest sees.
+fn wall_clock(control: &AttemptControl) -> Box<dyn HostWallClock + Send> {
+    match control.simulation {
+        Some(simulation) => Box::new(simulation),
+        None => wasmtime_wasi::clocks::wall_clock(),
     }
 }
 
