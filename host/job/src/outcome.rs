@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// What a completed attempt gave back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     /// The result's body.
     pub body: Vec<u8>,
@@ -14,7 +14,7 @@ pub struct Output {
 }
 
 /// What a task says about trying again after it failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RetryHint {
     /// After the policy's back-off.
     Retry,
@@ -25,7 +25,7 @@ pub enum RetryHint {
 }
 
 /// A failure that the task itself reported.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// For people.
     pub message: String,
@@ -36,7 +36,7 @@ pub struct Failure {
 }
 
 /// A trap of the guest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trap {
     /// What the engine says happened.
     pub message: String,
@@ -45,7 +45,7 @@ pub struct Trap {
 }
 
 /// How an attempt ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The task gave a result.
     Completed(Output),

@@ -66,12 +66,7 @@ impl Sandbox {
         }
         drop(known);
         artifact.verify()?;
-        let component = deserialize(room, artifact)?;
-        let pre = room
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|error| LoadError::Link { message: format!("{error:#}") })?;
-        let loaded = Arc::new(Loaded { pre });
+        let loaded = Arc::new(link(room, Code::File(artifact))?);
         let mut known = room.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, entry| entry.strong_count() > 0);
         known.insert(artifact.path().to_owned(), Arc::downgrade(&loaded));
@@ -79,14 +74,46 @@ impl Sandbox {
     }
 }
 
+impl Sandbox {
+    /// The component of code that the supervisor of this process has read and verified.
+    pub(crate) fn component_of(&self, code: &[u8]) -> Result<Arc<Loaded>, LoadError> {
+        Ok(Arc::new(link(&self.0, Code::OfSupervisor(code))?))
+    }
+
+    /// One entry of a loaded component.
+    pub(crate) fn entry_of(&self, loaded: &Arc<Loaded>, entry: &Entry) -> Result<Task, LoadError> {
+        Ok(Task::new(self.0.clone(), loaded.clone(), callee(loaded, entry)?))
+    }
+}
+
+/// Where compiled code comes from.
+enum Code<'c> {
+    /// A verified file of the cache.
+    File(&'c ArtifactPath),
+    /// What the supervisor of this process sent, which it read from such a file and verified.
+    OfSupervisor(&'c [u8]),
+}
+
+fn link(room: &Room, code: Code<'_>) -> Result<Loaded, LoadError> {
+    let component = deserialize(room, code)?;
+    let pre = room.linker.instantiate_pre(&component);
+    Ok(Loaded { pre: pre.map_err(|error| LoadError::Link { message: format!("{error:#}") })? })
+}
+
 /// Maps compiled code into the process. The one unsafe function of Lovage.
 #[allow(unsafe_code)]
-fn deserialize(room: &Room, artifact: &ArtifactPath) -> Result<Component, LoadError> {
-    // SAFETY: the bytes must be what `Engine::precompile_component` gave and must not change while they are mapped.
-    // `ArtifactPath` exists only for files that the cache wrote from its own compiler's output; their authenticated
-    // hash was verified just before, they lie in a folder that only this user may write, and the cache replaces files
-    // by renaming and never writes to one that has its final name.
-    let component = unsafe { Component::deserialize_file(room.engine(), artifact.path()) };
+fn deserialize(room: &Room, code: Code<'_>) -> Result<Component, LoadError> {
+    let component = match code {
+        // SAFETY: the bytes must be what `Engine::precompile_component` gave and must not change while they are mapped.
+        // `ArtifactPath` exists only for files that the cache wrote from its own compiler's output; their authenticated
+        // hash was verified just before, they lie in a folder that only this user may write, and the cache replaces
+        // files by renaming and never writes to one that has its final name.
+        Code::File(artifact) => unsafe { Component::deserialize_file(room.engine(), artifact.path()) },
+        // SAFETY: as above, but that they are copied and so cannot change. They come over the socket that this process
+        // was started with, whose other end is the worker that started it; the worker sends only what it read from a
+        // file of the cache, after the authenticated hash over the very bytes that it sends was verified.
+        Code::OfSupervisor(bytes) => unsafe { Component::deserialize(room.engine(), bytes) },
+    };
     component.map_err(|error| LoadError::Incompatible { message: format!("{error:#}") })
 }
 

@@ -121,6 +121,12 @@ impl Room {
 impl Sandbox {
     /// Reserves the pool and starts the clock.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
+        let reset = config.reset.choose();
+        Self::with_reset(config, reset)
+    }
+
+    /// As [`Sandbox::new`], where how slots are wiped is known: a jailed process cannot look any more.
+    pub(crate) fn with_reset(config: SandboxConfig, reset: ResetMode) -> Result<Self, SandboxError> {
         let failed = |error: wasmtime::Error| SandboxError::Engine {
             concurrency: config.concurrency,
             message: format!("{error:#}"),
@@ -132,7 +138,6 @@ impl Sandbox {
             memory_bytes_max,
             stack_bytes_max: config.stack_max.as_usize().max(STACK_MIN),
         };
-        let reset = config.reset.choose();
         let engine = Engine::new(&running(&size, reset)).map_err(failed)?;
         let linker = linker(&engine).map_err(failed)?;
         let ticker = Ticker::start(&engine, config.epoch_tick.max(Duration::from_millis(1)));

@@ -112,16 +112,35 @@ impl Asked {
             return Err(CheckpointLimit::Calls);
         }
         self.checkpoints += 1;
-        match key.len() {
-            1..=KEY_BYTES_MAX if bytes <= VALUE_BYTES_MAX => Ok(()),
-            1..=KEY_BYTES_MAX => Err(CheckpointLimit::Value { bytes }),
-            bytes => Err(CheckpointLimit::Key { bytes }),
-        }
+        check_checkpoint(key, bytes)
     }
 }
 
 /// The job that a guest asks for, with nothing in it that is larger than it can be.
 fn child(job: jobs::NewJob) -> Result<ChildJob, Refusal> {
+    let job = ChildJob {
+        task: job.task,
+        input: job.input,
+        content_type: job.content_type,
+        queue: job.queue,
+        lane: job.lane.map(lane),
+        key: job.key,
+        delay_ms: job.delay_ms,
+        retries: job.retries,
+        timeout_ms: job.timeout_ms,
+        tags: job.tags,
+        limit_key: job.limit_key,
+        version: job.version,
+        on_success: job.on_success,
+        on_failure: job.on_failure,
+        on_dead: job.on_dead,
+        then: job.then,
+    };
+    check_child(&job).map(|()| job)
+}
+
+/// Refuses a job with anything in it that is larger than it can be.
+pub(crate) fn check_child(job: &ChildJob) -> Result<(), Refusal> {
     if let Some(key) = &job.key {
         check_key(key).map_err(limit)?;
     }
@@ -140,24 +159,27 @@ fn child(job: jobs::NewJob) -> Result<ChildJob, Refusal> {
     if job.then.len() > CHAIN_MAX {
         return Err(Refusal::Invalid(format!("a chain of {} more jobs is longer than {CHAIN_MAX}", job.then.len())));
     }
-    Ok(ChildJob {
-        task: job.task,
-        input: job.input,
-        content_type: job.content_type,
-        queue: job.queue,
-        lane: job.lane.map(lane),
-        key: job.key,
-        delay_ms: job.delay_ms,
-        retries: job.retries,
-        timeout_ms: job.timeout_ms,
-        tags: job.tags,
-        limit_key: job.limit_key,
-        version: job.version,
-        on_success: job.on_success,
-        on_failure: job.on_failure,
-        on_dead: job.on_dead,
-        then: job.then,
-    })
+    Ok(())
+}
+
+/// Refuses a group of another size than there can be, or with a job that cannot be.
+pub(crate) fn check_group(group: &ChildGroup) -> Result<(), Refusal> {
+    let size = group.members.len();
+    let fits = u32::try_from(size).is_ok_and(|size| (1..=GROUP_SIZE_MAX).contains(&size));
+    fits.then_some(()).ok_or_else(|| limit(ChildLimit::GroupSize { size }))?;
+    group.key.as_deref().map_or(Ok(()), check_key).map_err(limit)?;
+    let member = |(index, job)| check_child(job).map_err(|refusal| at(index, refusal));
+    group.members.iter().enumerate().try_for_each(member)?;
+    check_child(&group.completion)
+}
+
+/// Refuses a key or a value that is longer than it can be.
+pub(crate) fn check_checkpoint(key: &str, bytes: usize) -> Result<(), CheckpointLimit> {
+    match key.len() {
+        1..=KEY_BYTES_MAX if bytes <= VALUE_BYTES_MAX => Ok(()),
+        1..=KEY_BYTES_MAX => Err(CheckpointLimit::Value { bytes }),
+        bytes => Err(CheckpointLimit::Key { bytes }),
+    }
 }
 
 fn limit(limit: ChildLimit) -> Refusal {

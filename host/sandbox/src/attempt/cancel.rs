@@ -29,6 +29,7 @@ impl CancelSignal {
     pub fn ask(&self, reason: impl Into<String>) {
         // A second reason changes nothing: the guest is stopping for the first one already.
         let _ = self.0.reason.set(reason.into());
+        self.0.wake.notify_waiters();
     }
 
     /// Stops the guest within milliseconds, also where it sleeps. The first reason counts.
@@ -41,12 +42,13 @@ impl CancelSignal {
     /// Tells the guest that the worker is shutting down and will stop it later: its `stop-reason` says so from now on.
     /// What it gives back stands.
     pub fn tell_shutdown(&self) {
-        self.0.shutdown.store(true, Ordering::Relaxed);
+        self.0.shutdown.store(true, Ordering::Release);
+        self.0.wake.notify_waiters();
     }
 
     /// True once the worker is shutting down.
     pub(crate) fn is_shutdown(&self) -> bool {
-        self.0.shutdown.load(Ordering::Relaxed)
+        self.0.shutdown.load(Ordering::Acquire)
     }
 
     /// Why the guest is asked to stop, once it is.
@@ -75,11 +77,16 @@ impl CancelSignal {
 
     /// Waits for [`CancelSignal::stop`].
     pub async fn wait(&self) {
+        self.wait_until(Self::is_stopped).await;
+    }
+
+    /// Waits until it says what `is` asks for.
+    pub(crate) async fn wait_until(&self, is: impl Fn(&Self) -> bool) {
         loop {
             let mut woken = std::pin::pin!(self.0.wake.notified());
-            // Registered before the check, so that a stop in between is not missed.
+            // Registered before the check, so that a change in between is not missed.
             woken.as_mut().enable();
-            if self.is_stopped() {
+            if is(self) {
                 return;
             }
             woken.await;

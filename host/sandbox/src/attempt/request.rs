@@ -8,10 +8,11 @@ use bytes::Bytes;
 use lovage_job::capability::Grants;
 use lovage_job::limits::Limits;
 use lovage_job::outcome::{Meter, Outcome};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What a guest may know of its job.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobInfo {
     /// Unique within the tenant.
     pub id: String,

@@ -59,6 +59,21 @@ impl ArtifactPath {
         self.0.path.with_extension(TAG_ENDING)
     }
 
+    /// All of the file, where it is what its tag says. What is compared is what is given.
+    pub(crate) fn read_verified(&self) -> Result<Vec<u8>, CacheError> {
+        let Place { path, name, seal, .. } = self.0.as_ref();
+        let gone_or = |error: std::io::Error| match error.kind() {
+            ErrorKind::NotFound => CacheError::Missing { path: path.clone() },
+            _ => CacheError::io("read", path)(error),
+        };
+        let code = std::fs::read(path).map_err(gone_or)?;
+        let tag = std::fs::read_to_string(self.tag_path()).map_err(gone_or)?;
+        match seal.holds(name, code.as_slice(), &tag).map_err(gone_or)? {
+            true => Ok(code),
+            false => Err(CacheError::Tampered { path: path.clone() }),
+        }
+    }
+
     /// Compares the file with its tag, unless it is in the state in which it was last verified.
     pub(crate) fn verify(&self) -> Result<(), CacheError> {
         let Place { path, name, seal, verified } = self.0.as_ref();

@@ -1,0 +1,159 @@
+//! How a runner ended, told apart as far as the kernel tells.
+
+use std::fmt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+const SIGILL: i32 = 4;
+const SIGABRT: i32 = 6;
+const SIGBUS: i32 = 7;
+const SIGKILL: i32 = 9;
+const SIGSEGV: i32 = 11;
+const SIGSYS: i32 = 31;
+
+/// Why its supervisor ended it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Killed {
+    /// It said what it cannot say.
+    Breach(String),
+    /// It did not give an attempt back in time.
+    Overrun,
+    /// It held more memory than it may.
+    Memory { bytes: u64, most: u64 },
+    /// What it was to be told does not fit into a frame.
+    Unsayable,
+    /// It is not needed any more.
+    Closed,
+}
+
+/// Why a runner ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Cause {
+    /// Nobody knows.
+    #[default]
+    Unknown,
+    /// It was not needed any more.
+    Closed,
+    /// It said what no runner says, and was killed.
+    Breach(String),
+    /// It did not give an attempt back in time, and was killed.
+    Overrun,
+    /// It held more memory than it may, and was killed.
+    Memory {
+        /// What it held, in bytes.
+        bytes: u64,
+        /// What it may hold.
+        most: u64,
+    },
+    /// The kernel killed it for memory.
+    OutOfMemory,
+    /// It made a system call that it may not make.
+    ForbiddenCall,
+    /// A thread of it ran out of stack.
+    StackOverflow,
+    /// It aborted.
+    Aborted,
+    /// It touched memory that is not there, or ran what is no code.
+    Crashed(i32),
+    /// Someone else killed it.
+    KilledFromOutside,
+    /// Another signal ended it.
+    Signal(i32),
+    /// It ended by itself, with this code.
+    Exited(i32),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("for an unknown reason"),
+            Self::Closed => f.write_str("it was not needed any more"),
+            Self::Breach(what) => write!(f, "killed for a breach of protocol: {what}"),
+            Self::Overrun => f.write_str("killed for not giving an attempt back in time"),
+            Self::Memory { bytes, most } => {
+                let (bytes, most) = (lovage_job::unit::ByteSize(*bytes), lovage_job::unit::ByteSize(*most));
+                write!(f, "killed for holding {bytes} of memory where {most} are allowed")
+            }
+            Self::OutOfMemory => f.write_str("killed by the kernel, out of memory"),
+            Self::ForbiddenCall => f.write_str("killed by the kernel for a forbidden system call (SIGSYS)"),
+            Self::StackOverflow => f.write_str("a thread of the host overflowed its stack"),
+            Self::Aborted => f.write_str("it aborted (SIGABRT)"),
+            Self::Crashed(signal) => write!(f, "it crashed (signal {signal})"),
+            Self::KilledFromOutside => f.write_str("killed from outside (SIGKILL)"),
+            Self::Signal(signal) => write!(f, "ended by signal {signal}"),
+            Self::Exited(code) => write!(f, "it ended by itself with code {code}"),
+        }
+    }
+}
+
+/// How a runner ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Death {
+    /// Why.
+    pub cause: Cause,
+    /// The last of what it said on standard error, for the operator.
+    pub said: String,
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.said.lines().last().filter(|_| self.cause != Cause::KilledFromOutside) {
+            Some(last) => write!(f, "{}: {}", self.cause, crate::attempt::journal::clipped(last, 300)),
+            None => self.cause.fmt(f),
+        }
+    }
+}
+
+impl Death {
+    /// Reads the end of a process. `killed` is why we ended it, `starved` says that its group ran out of memory.
+    pub(crate) fn of(status: Option<ExitStatus>, killed: Option<&Killed>, starved: bool, said: String) -> Self {
+        let by_kernel = status.map(|status| of_status(status, starved, &said));
+        let cause = match (killed, by_kernel) {
+            (Some(Killed::Breach(what)), _) => Cause::Breach(what.clone()),
+            (Some(Killed::Overrun), _) => Cause::Overrun,
+            (Some(Killed::Memory { bytes, most }), _) => Cause::Memory { bytes: *bytes, most: *most },
+            (Some(Killed::Unsayable | Killed::Closed), _) => Cause::Closed,
+            (None, Some(cause)) => cause,
+            (None, None) => Cause::Unknown,
+        };
+        Self { cause, said }
+    }
+}
+
+fn of_status(status: ExitStatus, starved: bool, said: &str) -> Cause {
+    match status.signal() {
+        Some(SIGKILL) if starved => Cause::OutOfMemory,
+        Some(SIGKILL) => Cause::KilledFromOutside,
+        Some(SIGSYS) => Cause::ForbiddenCall,
+        Some(SIGABRT) if said.contains("has overflowed its stack") => Cause::StackOverflow,
+        Some(SIGABRT) => Cause::Aborted,
+        Some(signal @ (SIGSEGV | SIGBUS | SIGILL)) => Cause::Crashed(signal),
+        Some(signal) => Cause::Signal(signal),
+        None => match status.code() {
+            Some(code) => Cause::Exited(code),
+            None => Cause::Unknown,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_told_apart() {
+        let signal = |number| Some(ExitStatus::from_raw(number));
+        let of = |status, starved, said: &str| Death::of(status, None, starved, said.to_owned()).cause;
+        assert_eq!(of(signal(SIGKILL), false, ""), Cause::KilledFromOutside);
+        assert_eq!(of(signal(SIGKILL), true, ""), Cause::OutOfMemory);
+        assert_eq!(of(signal(SIGSYS), false, ""), Cause::ForbiddenCall);
+        assert_eq!(of(signal(SIGABRT), false, "memory allocation of 7 bytes failed"), Cause::Aborted);
+        assert_eq!(of(signal(SIGABRT), false, "thread 'x' has overflowed its stack"), Cause::StackOverflow);
+        assert_eq!(of(signal(SIGSEGV), false, ""), Cause::Crashed(SIGSEGV));
+        assert_eq!(of(signal(15), false, ""), Cause::Signal(15));
+        assert_eq!(of(Some(ExitStatus::from_raw(3 << 8)), false, ""), Cause::Exited(3));
+        assert_eq!(of(None, false, ""), Cause::Unknown);
+        let overrun = Death::of(signal(SIGKILL), Some(&Killed::Overrun), true, String::new());
+        assert_eq!(overrun.cause, Cause::Overrun, "our own reason comes first");
+    }
+}
