@@ -20,6 +20,7 @@ mod follow;
 mod groups;
 mod guests;
 mod hostile;
+mod isolation;
 mod jobs;
 mod limits;
 mod logs;

@@ -82,6 +82,10 @@ impl WorkerSetup {
         let mut args: Vec<OsString> = ["worker", "--server", &self.url, "--name", &self.name].map(Into::into).into();
         args.extend(["--concurrency".into(), self.concurrency.to_string().into()]);
         args.extend(["--cache-dir".into(), self.cache_dir.into_os_string()]);
+        // A suite runs in the other mode as a whole: LOVAGE_TEST_ISOLATION=process cargo test …
+        if let Some(mode) = std::env::var_os("LOVAGE_TEST_ISOLATION").filter(|_| !self.args.iter().any(is_isolation)) {
+            args.extend(["--isolation".into(), mode]);
+        }
         args.extend(self.args);
         Worker(Process::lovage(&self.name, args, |command| {
             command.envs(self.variables);
@@ -96,6 +100,10 @@ impl WorkerSetup {
         worker.ready();
         worker
     }
+}
+
+fn is_isolation(arg: &OsString) -> bool {
+    arg == "--isolation"
 }
 
 impl Deref for Worker {

@@ -2,7 +2,7 @@
 
 mod upkeep;
 
-use crate::config::WorkerFile;
+use crate::config::{Isolation, RunnerFile, WorkerFile};
 use crate::intake::Intake;
 use crate::lease::Leases;
 use crate::nats::broker::NatsBroker;
@@ -20,8 +20,10 @@ use crate::nats::topology::{self, TopologyConfig};
 use crate::pipeline::{Guests, GuestsConfig, Running, Shared};
 use crate::presence::{Presence, announce};
 use crate::registry::gate::Gate;
+use crate::registry::ground::Ground;
 use crate::registry::live::Live;
 use crate::registry::load::Loader;
+use crate::runners::{Runners, RunnersConfig};
 use crate::tenant_book::TenantBook;
 use crate::tenants::Tenants;
 use crate::usage::Usage;
@@ -82,13 +84,25 @@ pub fn engine(
     cache_dir: &std::path::Path,
     compiler: &(PathBuf, Vec<std::ffi::OsString>),
 ) -> anyhow::Result<(lovage_sandbox::Sandbox, lovage_sandbox::Compiler)> {
-    let sandbox = lovage_sandbox::Sandbox::new(lovage_sandbox::SandboxConfig {
+    let sandbox = lovage_sandbox::Sandbox::new(sandbox_config(file, concurrency))?;
+    Ok((sandbox, self::compiler(file, cache_dir, compiler)?))
+}
+
+fn sandbox_config(file: &WorkerFile, concurrency: usize) -> lovage_sandbox::SandboxConfig {
+    lovage_sandbox::SandboxConfig {
         concurrency,
         memory_budget: file.memory_budget,
         memory_max: file.limit_policy().ceiling.memory,
         stack_max: file.stack,
         ..lovage_sandbox::SandboxConfig::default()
-    })?;
+    }
+}
+
+fn compiler(
+    file: &WorkerFile,
+    cache_dir: &std::path::Path,
+    compiler: &(PathBuf, Vec<std::ffi::OsString>),
+) -> anyhow::Result<lovage_sandbox::Compiler> {
     let cache = lovage_sandbox::ArtifactCache::open(cache_dir)?;
     let limits = lovage_sandbox::CompileLimits {
         cpu_seconds: file.compile.cpu_seconds,
@@ -96,22 +110,56 @@ pub fn engine(
         wall: file.compile.wall,
     };
     let (program, args) = compiler.clone();
-    Ok((sandbox, lovage_sandbox::Compiler::new(program, args, limits, cache)))
+    Ok(lovage_sandbox::Compiler::new(program, args, limits, cache))
+}
+
+/// The runners of a worker whose jobs run apart, after a look at what holds one on this machine.
+async fn runners(options: &WorkerOptions, concurrency: usize) -> anyhow::Result<Option<Arc<Runners>>> {
+    let RunnerFile { idle_max, idle } = options.file.runner;
+    if options.file.isolation == Isolation::InProcess {
+        return Ok(None);
+    }
+    let runner = lovage_sandbox::RunnerConfig {
+        program: options.compiler.0.clone(),
+        args: vec![crate::cli::RUNNER.into()],
+        sandbox: sandbox_config(&options.file, concurrency),
+        threads: std::thread::available_parallelism().map_or(1, usize::from).min(concurrency),
+        groups: lovage_sandbox::Groups::default(),
+    };
+    let runners = Runners::new(RunnersConfig { runner, idle_max, idle })?;
+    let held = runners.probe().await.context("jobs cannot run apart on this machine")?;
+    if held.is_full() {
+        tracing::info!(limits = ?held.limits, "runners are jailed: seccomp, landlock");
+    } else {
+        tracing::warn!(landlock = %held.landlock, limits = ?held.limits, "runners are jailed by seccomp, and not fully by landlock");
+    }
+    Ok(Some(runners))
+}
+
+/// Where jobs run.
+fn ground(options: &WorkerOptions, concurrency: usize, runners: Option<Arc<Runners>>) -> anyhow::Result<Ground> {
+    if let Some(runners) = runners {
+        return Ok(Ground::Apart(runners));
+    }
+    let sandbox = lovage_sandbox::Sandbox::new(sandbox_config(&options.file, concurrency))?;
+    tracing::info!(reset = ?sandbox.reset_mode(), concurrency, "sandbox ready");
+    Ok(Ground::Here(sandbox))
 }
 
 /// The versions that this worker makes ready, and what makes them.
 async fn versions(
     options: &WorkerOptions,
     concurrency: usize,
+    runners: Option<Arc<Runners>>,
     js: &jetstream::Context,
     catalog: &Catalog,
     book: &Arc<TenantBook>,
 ) -> anyhow::Result<Arc<Live>> {
-    let (sandbox, compiler) = engine(&options.file, concurrency, &options.cache_dir, &options.compiler)?;
-    tracing::info!(reset = ?sandbox.reset_mode(), concurrency, "sandbox ready");
+    let compiler = compiler(&options.file, &options.cache_dir, &options.compiler)?;
+    let ground = ground(options, concurrency, runners)?;
     let components = Components::new(js.clone());
     let gate = Gate::new(book.clone(), TenantRecords::open(js).await?);
-    let loader = Loader::new(sandbox, compiler, catalog.clone(), components, options.file.limit_policy(), gate);
+    let loader = Loader::new(ground, compiler, catalog.clone(), components, options.file.limit_policy(), gate);
     Ok(Arc::new(Live::new(loader, catalog.clone(), book.clone())))
 }
 
@@ -134,7 +182,10 @@ impl Worker {
         let (running, rules) = (Arc::new(Running::default()), Arc::new(Rules::default()));
         let (book, usage) = (Arc::new(TenantBook::default()), Arc::new(Usage::default()));
         let (queues, counted) = (options.queues.iter().map(|(name, _)| name.clone()).collect(), running.clone());
-        let presence = Presence::new(options.name.clone(), queues, concurrency, rules.clone(), move || counted.count());
+        let runners = runners(&options, concurrency).await?;
+        let counted = move || counted.count();
+        let presence =
+            Presence::new(options.name.clone(), queues, concurrency, rules.clone(), counted, runners.clone());
         announce(&client, &presence, &stop_all, &tracker).await?;
         topology::ensure_shared(&js, topology).await?;
         rules.load(&client).await.context("the limits and pauses cannot be read")?;
@@ -142,7 +193,7 @@ impl Worker {
 
         let policy = options.file.limit_policy();
         let catalog = Catalog::open(&js).await?;
-        let live = versions(&options, concurrency, &js, &catalog, &book).await?;
+        let live = versions(&options, concurrency, runners, &js, &catalog, &book).await?;
 
         let cancels = Arc::new(Cancels::default());
         let payloads = Payloads::new(js.clone());

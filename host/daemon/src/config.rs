@@ -19,7 +19,11 @@ pub struct WorkerFile {
     pub concurrency: Option<usize>,
     /// Whether queues are served strictly in their order.
     pub strict: bool,
-    /// Linear memory of all guests together.
+    /// Where jobs run.
+    pub isolation: Isolation,
+    /// The processes in which they run where they run apart.
+    pub runner: RunnerFile,
+    /// Linear memory of all guests together; where they run apart, of those of one tenant.
     pub memory_budget: ByteSize,
     /// The WebAssembly stack of a guest.
     pub stack: ByteSize,
@@ -43,6 +47,34 @@ pub struct WorkerFile {
     pub webhook: WebhookFile,
     /// Jobs that jobs submit.
     pub submit: SubmitFile,
+}
+
+/// Where jobs run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// All in the worker's own process, each in a sandbox.
+    #[default]
+    InProcess,
+    /// Each tenant's in a process of its own, without credentials, files or network.
+    Process,
+}
+
+/// The processes in which jobs run where they run apart.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunnerFile {
+    /// Runners without jobs that are kept.
+    pub idle_max: usize,
+    /// How long a runner without jobs is kept.
+    #[serde(with = "span")]
+    pub idle: Duration,
+}
+
+impl Default for RunnerFile {
+    fn default() -> Self {
+        Self { idle_max: 8, idle: Duration::from_secs(60) }
+    }
 }
 
 /// Where webhooks may go.
@@ -92,6 +124,8 @@ impl Default for WorkerFile {
         Self {
             concurrency: None,
             strict: false,
+            isolation: Isolation::default(),
+            runner: RunnerFile::default(),
             memory_budget: ByteSize::mib(1024),
             stack: ByteSize::kib(512),
             drain: Duration::from_secs(25),
@@ -149,6 +183,9 @@ impl WorkerFile {
         }
         if self.memory_budget < ByteSize::mib(1) {
             return Err(format!("memory_budget = {} would run nothing; give at least 1MiB", self.memory_budget));
+        }
+        if self.runner.idle < Duration::from_secs(1) {
+            return Err("idle of less than 1s would end a runner between two jobs; give at least 1s".to_owned());
         }
         if !(ByteSize::kib(64)..=ByteSize::mib(64)).contains(&self.stack) {
             return Err(format!("stack = {} is not from 64KiB to 64MiB", self.stack));

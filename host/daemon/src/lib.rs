@@ -22,6 +22,7 @@ pub mod planner;
 pub mod ports;
 pub mod presence;
 pub mod registry;
+pub mod runners;
 pub mod server;
 pub mod telemetry;
 pub mod tenant_book;

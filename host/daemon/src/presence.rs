@@ -3,6 +3,7 @@
 //! Two workers of one name would make the trail of attempts a lie, so a worker first asks whether its name is taken.
 
 use crate::nats::rules::Rules;
+use crate::runners::Runners;
 use async_nats::{Client, Message};
 use futures::StreamExt;
 use lovage_job::name::{JobId, QueueName};
@@ -34,6 +35,7 @@ pub struct Presence {
     mode: watch::Sender<WorkerMode>,
     rules: Arc<Rules>,
     running: Box<dyn Fn() -> usize + Send + Sync>,
+    runners: Option<Arc<Runners>>,
 }
 
 impl std::fmt::Debug for Presence {
@@ -50,9 +52,10 @@ impl Presence {
         concurrency: usize,
         rules: Arc<Rules>,
         running: impl Fn() -> usize + Send + Sync + 'static,
+        runners: Option<Arc<Runners>>,
     ) -> Arc<Self> {
         let (started, mode) = (crate::clock::now(), watch::Sender::new(WorkerMode::Running));
-        Arc::new(Self { name, queues, concurrency, started, mode, rules, running: Box::new(running) })
+        Arc::new(Self { name, queues, concurrency, started, mode, rules, running: Box::new(running), runners })
     }
 
     /// Does as it is told: rests, takes jobs again, or ends. What is draining stays so.
@@ -86,6 +89,7 @@ impl Presence {
             queues: self.queues.clone(),
             started: self.started,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            runners: self.runners.as_ref().map(|runners| runners.info()).unwrap_or_default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What workers tell of themselves and can be told: the words of a request on a worker's own subject.
 
-use crate::name::{JobId, QueueName};
+use crate::name::{Digest, JobId, QueueName, TenantName};
 use crate::unit::UnixMs;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,35 @@ impl WorkerMode {
     }
 }
 
+/// What holds a runner's process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JailInfo {
+    /// Whether any system call outside of a list ends it.
+    pub seccomp: bool,
+    /// Whether files and network are closed to it: `full`, `partial`, or why not.
+    pub landlock: String,
+    /// The limits that hold, for people.
+    pub limits: Vec<String>,
+}
+
+/// A process in which one tenant's jobs run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunnerInfo {
+    /// Whose jobs.
+    pub tenant: TenantName,
+    /// The process.
+    pub pid: u32,
+    /// Attempts that it runs now.
+    pub running: usize,
+    /// The component that runs there alone, because a runner died of it or of one beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<Digest>,
+    /// What holds it.
+    #[serde(default)]
+    pub jail: JailInfo,
+}
+
 /// What a worker tells of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerInfo {
@@ -84,6 +113,9 @@ pub struct WorkerInfo {
     pub started: UnixMs,
     /// Its version of Lovage.
     pub version: String,
+    /// The processes in which jobs run, where they run apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runners: Vec<RunnerInfo>,
 }
 
 #[cfg(test)]

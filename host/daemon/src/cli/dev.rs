@@ -9,6 +9,7 @@ use super::worker::{QueueShare, Stops, WorkerArgs, connections, worker_options};
 use super::{Exit, Failure, Output};
 use crate::access::users::OperatorUser;
 use crate::app::Worker;
+use crate::config::Isolation;
 use crate::server::{self, ProcessGroup, Running, StartOptions};
 use crate::telemetry::{self, LogFormat};
 use clap::Args;
@@ -39,6 +40,9 @@ pub struct DevArgs {
     /// Attempts at once [default: eight for each core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8000))]
     concurrency: Option<u16>,
+    /// Where jobs run: all in this process, or each tenant's in a process of its own [default: in-process].
+    #[arg(long, value_enum, value_name = "MODE")]
+    isolation: Option<Isolation>,
 }
 
 /// How often the server is looked at.
@@ -86,7 +90,7 @@ async fn serve(
     stops: &mut Stops,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let worker_args = WorkerArgs::of_dev(args.queues.clone(), args.concurrency);
+    let worker_args = WorkerArgs::of_dev(args.queues.clone(), args.concurrency, args.isolation);
     let options = worker_options(&worker_args)?;
     let connect = ConnectOptions { servers: server.url(), name: "lovage-dev".to_owned(), ..ConnectOptions::default() };
     let client = lovage_client::connect(&connect).await.map_err(connect_failure)?;

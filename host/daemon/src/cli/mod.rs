@@ -40,6 +40,7 @@ use connection::ConnectionArgs;
 pub use exit::{Exit, Failure};
 pub use output::Output;
 use std::process::ExitCode;
+pub(crate) use compile::RUNNER;
 pub(crate) use worker::connections;
 
 /// A task queue whose tasks are WebAssembly components.
@@ -106,6 +107,9 @@ enum Command {
     /// Compiles one component from standard input to standard output, under limits. For workers.
     #[command(name = compile::NAME, hide = true)]
     CompileChild,
+    /// Runs one tenant's jobs in a jail, told by a worker over standard input. For workers.
+    #[command(name = compile::RUNNER, hide = true)]
+    Runner,
 }
 
 /// Runs the command line of this process.
@@ -120,6 +124,9 @@ pub fn main() -> ExitCode {
     // the compiler's process sets its limits before it does anything else
     if matches!(cli.command, Command::CompileChild) {
         return lovage_sandbox::compile_child_main();
+    }
+    if matches!(cli.command, Command::Runner) {
+        return lovage_sandbox::runner_main();
     }
     let output = Output { json: cli.global.json };
     match run(cli, output) {
@@ -168,6 +175,6 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::New(args) => new::main(&args, output),
         Command::Completions(args) => completions::main(&args, output),
         // handled before anything else was started
-        Command::CompileChild => Ok(Exit::Usage),
+        Command::CompileChild | Command::Runner => Ok(Exit::Usage),
     }
 }

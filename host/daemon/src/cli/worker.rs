@@ -5,7 +5,7 @@ use super::connection::{ConnectionArgs, connect_failure};
 use super::exit::OrExit;
 use super::{Exit, Failure};
 use crate::app::{Worker, WorkerOptions};
-use crate::config::WorkerFile;
+use crate::config::{Isolation, WorkerFile};
 use crate::telemetry::{self, LogFormat};
 use clap::Args;
 use lovage_job::name::{JobId, QueueName};
@@ -32,6 +32,10 @@ pub struct WorkerArgs {
     /// Attempts at once [default: eight for each core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8000))]
     concurrency: Option<u16>,
+    /// Where jobs run: all in this process, or each tenant's in a process of its own, without credentials, files or
+    /// network [default: in-process].
+    #[arg(long, value_enum, value_name = "MODE")]
+    isolation: Option<Isolation>,
     /// The worker's name, unique among those that run [default: made from host and process].
     #[arg(long, value_name = "NAME")]
     name: Option<JobId>,
@@ -51,9 +55,13 @@ pub struct WorkerArgs {
 
 impl WorkerArgs {
     /// The worker of `lovage dev`: defaults, but for what its user says.
-    pub(super) fn of_dev(queues: Vec<QueueShare>, concurrency: Option<u16>) -> Self {
+    pub(super) fn of_dev(
+        queues: Vec<QueueShare>,
+        concurrency: Option<u16>,
+        isolation: Option<Isolation>,
+    ) -> Self {
         let (name, cache_dir, drain, config) = (None, None, None, None);
-        Self { queues, strict: false, concurrency, name, cache_dir, drain, config, log_format: LogFormat::Text }
+        Self { queues, strict: false, concurrency, isolation, name, cache_dir, drain, config, log_format: LogFormat::Text }
     }
 }
 
@@ -112,6 +120,7 @@ pub(super) async fn main(args: WorkerArgs, connection: &ConnectionArgs) -> Resul
 pub(super) fn worker_options(args: &WorkerArgs) -> Result<WorkerOptions, Failure> {
     let mut file = args.config.as_deref().map(WorkerFile::read).transpose().or_exit(Exit::Usage)?.unwrap_or_default();
     file.concurrency = args.concurrency.map(usize::from).or(file.concurrency);
+    file.isolation = args.isolation.unwrap_or(file.isolation);
     file.drain = args.drain.unwrap_or(file.drain);
     file.strict |= args.strict;
     let mut queues: Vec<(QueueName, usize)> = Vec::new();

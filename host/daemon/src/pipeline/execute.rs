@@ -7,8 +7,9 @@ use super::services::GuestServices;
 use super::telling::Telling;
 use super::{Shared, Step};
 use crate::clock::now;
-use crate::ports::{Broker, Delivery};
+use crate::ports::{Broker, Delivery, Settlement};
 use crate::registry::ready::ReadyTask;
+use crate::runners::Lost;
 use lovage_job::event::{Event, Happening, Past};
 use lovage_job::job::Job;
 use lovage_job::limits::Limits;
@@ -69,15 +70,19 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
         simulation: None,
     };
     let sandboxed = task.sandboxed.clone();
-    let report = tokio::select! {
+    let ran = tokio::select! {
         biased;
-        report = sandboxed.run(request, control) => report,
+        ran = sandboxed.run(request, control) => ran,
         never = telling.follow(shared) => match never {},
     };
     if let Some(services) = &services {
         services.close().await;
     }
     drop(holds);
+    let report = match ran {
+        Ok(report) => report,
+        Err(lost) => return Step::End(give_back(shared, &job, &telling, message, lost).await),
+    };
     shared.usage.add(&message.tenant, Used::attempt(&report.meter));
     if let Err(error) = telling.end(shared, report.log_truncated).await {
         // what ran without leaving its log behind is run again, like what cannot leave its output behind
@@ -85,6 +90,24 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
         return Step::End(release(message));
     }
     Step::Next(Executed { stopped: place.stopped(), job, task, message, report, started, services })
+}
+
+/// The settlement of an attempt that was lost with its runner: the job goes back, and the attempt does not count.
+async fn give_back<B: Broker, T>(
+    shared: &Shared<B, T>,
+    job: &Job,
+    telling: &Telling,
+    message: Delivery,
+    lost: Lost,
+) -> Settlement {
+    let task = &job.subject.task;
+    tracing::warn!(job.id = %job.id, task = %task, reason = %lost.reason, "attempt lost, job released");
+    if let Err(error) = telling.end(shared, true).await {
+        tracing::debug!(job.id = %job.id, error = %error, "the log of a lost attempt is not stored");
+    }
+    let what = Happening::Released { message: format!("{}; the attempt does not count", lost.reason) };
+    shared.broker.tell(&message.tenant, &event_of(shared, job, now(), what)).await;
+    release(message)
 }
 
 /// The task's limits with the job's own timeouts, under the operator's ceiling.

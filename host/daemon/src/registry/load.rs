@@ -2,12 +2,13 @@
 //! version share one load.
 
 use super::gate::{Gate, GateFault, Vouched};
+use super::ground::Ground;
 use super::ready::{LimitPolicy, ReadyTask};
 use crate::nats::store::{Catalog, Components};
 use crate::ports::BrokerError;
 use lovage_job::name::{Digest, TaskName, TenantName, VersionName};
 use lovage_job::signature::{Claim, SignatureFault};
-use lovage_sandbox::{CompileError, Compiler, LoadError, Sandbox};
+use lovage_sandbox::{CompileError, Compiler, LoadError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
@@ -48,7 +49,7 @@ type Key = (TenantName, TaskName, VersionName);
 
 /// Makes versions ready and keeps them.
 pub struct Loader {
-    sandbox: Sandbox,
+    ground: Ground,
     compiler: Compiler,
     catalog: Catalog,
     components: Components,
@@ -71,14 +72,14 @@ const KEPT_MAX: usize = 1_000;
 impl Loader {
     /// A loader without anything ready.
     pub fn new(
-        sandbox: Sandbox,
+        ground: Ground,
         compiler: Compiler,
         catalog: Catalog,
         components: Components,
         policy: LimitPolicy,
         gate: Gate,
     ) -> Self {
-        Self { sandbox, compiler, catalog, components, policy, gate, loads: Mutex::default(), kept_max: KEPT_MAX }
+        Self { ground, compiler, catalog, components, policy, gate, loads: Mutex::default(), kept_max: KEPT_MAX }
     }
 
     /// The version, where it is ready already and may run.
@@ -156,7 +157,8 @@ impl Loader {
         }
         let artifact = self.compiler.compile(&record.digest, &component).await.map_err(compile_fault)?;
         let broken = |error: &dyn std::fmt::Display| LoadFault::Broken(error.to_string());
-        let sandboxed = self.sandbox.load(&artifact, &record.export.entry).map_err(link_fault)?;
+        let task_here = self.ground.task(tenant, &record.digest, artifact, &record.export.entry);
+        let sandboxed = task_here.map_err(link_fault)?;
         let ready = ReadyTask::new(&record, sandboxed, &self.policy, vouched).map_err(|error| broken(&error))?;
         tracing::info!(tenant = %tenant, task = %task, version = %version, component.digest = %record.digest, "version ready");
         Ok(Arc::new(ready))

@@ -1,13 +1,13 @@
 //! A version that is ready to run: compiled, linked, its input check and limits prepared.
 
 use super::gate::Vouched;
+use super::ground::Sandboxed;
 use lovage_job::capability::CapabilityKind;
 use lovage_job::catalog::VersionRecord;
 use lovage_job::limits::Limits;
 use lovage_job::name::{Digest, VersionName};
 use lovage_job::retry::RetryPolicy;
 use lovage_job::schema::{InputCheck, SchemaError};
-use lovage_sandbox::Task;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub struct ReadyTask {
     /// Its component.
     pub digest: Digest,
     /// The sandbox's side of it.
-    pub sandboxed: Task,
+    pub sandboxed: Sandboxed,
     /// What each attempt may use.
     pub limits: Arc<Limits>,
     /// When its jobs are tried again.
@@ -56,7 +56,7 @@ impl ReadyTask {
     /// Puts together what a version needs to run.
     pub fn new(
         record: &VersionRecord,
-        sandboxed: Task,
+        sandboxed: Sandboxed,
         policy: &LimitPolicy,
         vouched: Arc<Vouched>,
     ) -> Result<Self, SchemaError> {

@@ -29,6 +29,7 @@ type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
 /// Leaves only the listed calls, to all threads of this process, for good.
 pub(crate) fn forbid_calls(threads: NewThreads) -> Result<(), JailError> {
     let failed = |error: &dyn std::fmt::Display| JailError::of("filter system calls", error);
+    // The last one forbids to add another.
     for filter in [refusing(SeccompAction::Errno(EACCES), refused()), refusing_clone3(), listing(threads)] {
         let program: BpfProgram = filter.and_then(TryInto::try_into).map_err(|error| failed(&error))?;
         apply_filter_all_threads(&program).map_err(|error| failed(&error))?;

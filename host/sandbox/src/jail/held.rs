@@ -9,8 +9,8 @@ pub struct Held {
     pub seccomp: bool,
     /// What becomes of files, or why nothing does: `full`, `partial` or the reason.
     pub landlock: String,
-    /// Address space beyond what was mapped at the start, in bytes.
-    pub address_space_bytes: Option<u64>,
+    /// The limits that hold, for people.
+    pub limits: Vec<String>,
 }
 
 impl Held {

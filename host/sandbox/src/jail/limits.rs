@@ -4,8 +4,6 @@ use super::held::JailError;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal, setrlimit};
 use std::io::Read;
 
-/// Descriptors that a jailed process may have: its streams, and one for what its engine opened before.
-const DESCRIPTORS_MAX: u64 = 16;
 /// How willingly the kernel ends a jailed process when memory is short: before any other of ours.
 const OOM_SCORE: &str = "900";
 
@@ -14,11 +12,11 @@ fn set(action: &'static str, resource: Resource, most: u64) -> Result<(), JailEr
     setrlimit(resource, limit).map_err(|error| JailError::of(action, error))
 }
 
-/// No core files, no files that grow, few descriptors.
-pub(crate) fn limit_files() -> Result<(), JailError> {
+/// No core files, no file above so many bytes, so many descriptors.
+pub(crate) fn limit_files(file_bytes: u64, descriptors: u64) -> Result<(), JailError> {
     set("forbid core files", Resource::Core, 0)?;
-    set("forbid files that grow", Resource::Fsize, 0)?;
-    set("limit descriptors", Resource::Nofile, DESCRIPTORS_MAX)
+    set("limit files", Resource::Fsize, file_bytes)?;
+    set("limit descriptors", Resource::Nofile, descriptors)
 }
 
 /// So much address space.

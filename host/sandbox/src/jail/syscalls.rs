@@ -12,6 +12,9 @@ const MEMORY: &[c_long] = &[
     libc::SYS_munmap,
 ];
 
+/// Files in memory, without a name: the engine keeps the first state of linear memories in them, and maps it.
+const IMAGES: &[c_long] = &[libc::SYS_memfd_create, libc::SYS_ftruncate, libc::SYS_fcntl, libc::SYS_pwrite64];
+
 /// Locks and waits of threads that are there.
 const THREADS: &[c_long] = &[
     libc::SYS_exit,
@@ -61,7 +64,6 @@ pub(crate) const REFUSED: &[c_long] = &[
     libc::SYS_statx,
     libc::SYS_readlinkat,
     libc::SYS_faccessat,
-    libc::SYS_prctl,
     libc::SYS_setpriority,
 ];
 #[cfg(target_arch = "x86_64")]
@@ -72,5 +74,5 @@ pub(crate) const REFUSED_OLD: &[c_long] = &[];
 
 /// Every call that is allowed whatever its arguments.
 pub(crate) fn allowed() -> impl Iterator<Item = c_long> {
-    [MEMORY, THREADS, STREAMS, TIME, SIGNALS, OLD].into_iter().flatten().copied()
+    [MEMORY, IMAGES, THREADS, STREAMS, TIME, SIGNALS, OLD].into_iter().flatten().copied()
 }

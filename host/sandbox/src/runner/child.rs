@@ -30,6 +30,8 @@ use tokio::task::LocalSet;
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 256 << 10;
+/// Descriptors: the streams, and one for the first state of each linear memory, a file in memory without a name.
+const DESCRIPTORS_MAX: u64 = 8192;
 /// A frame of the supervisor: nothing that it says is longer than a payload or an answer, and nothing is doubted.
 const FRAME_BYTES_MAX: usize = u32::MAX as usize;
 
@@ -69,7 +71,7 @@ fn serve() -> Result<(), RunnerFault> {
     let policy = if setup.fast_reset { ResetPolicy::Auto } else { ResetPolicy::Safe };
     let reset = policy.choose();
     limits::stand_apart()?;
-    limits::limit_files()?;
+    limits::limit_files(setup.memory_max_bytes, DESCRIPTORS_MAX)?;
     let size = limits::OwnSize::open()?;
     let landlock = forbid_files()?;
     let mut room = Room::start(&setup, reset)?;
@@ -78,7 +80,8 @@ fn serve() -> Result<(), RunnerFault> {
     limits::limit_address_space(address_space)?;
     limits::limit_processes()?;
     forbid_calls(NewThreads::No)?;
-    let held = Held { seccomp: true, landlock, address_space_bytes: Some(setup.spare_bytes) };
+    let limits = vec![format!("address space: {} beyond the pool", ByteSize(setup.spare_bytes))];
+    let held = Held { seccomp: true, landlock, limits };
     room.outlet.say(&FromRunner::Ready(held));
     while let Some(order) = orders.next()? {
         room.obey(order);
