@@ -13,7 +13,11 @@ use std::time::Duration;
 #[tokio::test]
 async fn every_shape_runs_apart() {
     let (nats, _worker, jobs) = ground(&["calculator", "wc", "word-stats", "http-echo"]).await;
-    for (task, input, output) in [("wc", "a b\nc\n", None), ("word-stats", "{\"text\":\"a b a\"}", None), ("add", "{\"a\":20,\"b\":22}", Some("42"))] {
+    for (task, input, output) in [
+        ("wc", "a b\nc\n", None),
+        ("word-stats", "{\"text\":\"a b a\"}", None),
+        ("add", "{\"a\":20,\"b\":22}", Some("42")),
+    ] {
         let result = jobs.run(NewJob::new(task.parse().unwrap(), input.as_bytes().to_vec())).await;
         assert_eq!(result.record.outcome, OutcomeKind::Completed, "{task}: {:?}", result.error);
         if let Some(output) = output {

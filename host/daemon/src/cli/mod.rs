@@ -36,11 +36,11 @@ mod worker;
 mod workers;
 
 use clap::{Args, Parser, Subcommand};
+pub(crate) use compile::RUNNER;
 use connection::ConnectionArgs;
 pub use exit::{Exit, Failure};
 pub use output::Output;
 use std::process::ExitCode;
-pub(crate) use compile::RUNNER;
 pub(crate) use worker::connections;
 
 /// A task queue whose tasks are WebAssembly components.

@@ -55,13 +55,19 @@ pub struct WorkerArgs {
 
 impl WorkerArgs {
     /// The worker of `lovage dev`: defaults, but for what its user says.
-    pub(super) fn of_dev(
-        queues: Vec<QueueShare>,
-        concurrency: Option<u16>,
-        isolation: Option<Isolation>,
-    ) -> Self {
+    pub(super) fn of_dev(queues: Vec<QueueShare>, concurrency: Option<u16>, isolation: Option<Isolation>) -> Self {
         let (name, cache_dir, drain, config) = (None, None, None, None);
-        Self { queues, strict: false, concurrency, isolation, name, cache_dir, drain, config, log_format: LogFormat::Text }
+        Self {
+            queues,
+            strict: false,
+            concurrency,
+            isolation,
+            name,
+            cache_dir,
+            drain,
+            config,
+            log_format: LogFormat::Text,
+        }
     }
 }
 

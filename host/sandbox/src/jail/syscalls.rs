@@ -3,14 +3,8 @@
 use libc::c_long;
 
 /// Memory of the allocator and of the engine.
-const MEMORY: &[c_long] = &[
-    libc::SYS_brk,
-    libc::SYS_madvise,
-    libc::SYS_mmap,
-    libc::SYS_mprotect,
-    libc::SYS_mremap,
-    libc::SYS_munmap,
-];
+const MEMORY: &[c_long] =
+    &[libc::SYS_brk, libc::SYS_madvise, libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_mremap, libc::SYS_munmap];
 
 /// Files in memory, without a name: the engine keeps the first state of linear memories in them, and maps it.
 const IMAGES: &[c_long] = &[libc::SYS_memfd_create, libc::SYS_ftruncate, libc::SYS_fcntl, libc::SYS_pwrite64];

@@ -2,7 +2,7 @@
 //! not have kept to them, and passed on to the attempt's services, which check its grants.
 
 use super::words::{Answered, Called};
-use crate::attempt::asked::{check_child, check_group, check_checkpoint};
+use crate::attempt::asked::{check_checkpoint, check_child, check_group};
 use crate::attempt::services::{Refusal, Services};
 
 /// The answer of the services.

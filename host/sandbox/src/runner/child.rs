@@ -7,7 +7,7 @@
 use super::frame::{self, FrameError, Frames};
 use super::outlet::Outlet;
 use super::proxy::{Proxy, Questions};
-use super::words::{FromRunner, Run, Setup, Told, ToRunner};
+use super::words::{FromRunner, Run, Setup, ToRunner, Told};
 use crate::attempt::cancel::CancelSignal;
 use crate::attempt::event::{AttemptEvent, EventSink};
 use crate::attempt::request::AttemptControl;

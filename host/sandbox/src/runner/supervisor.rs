@@ -2,7 +2,7 @@
 
 use super::death::{Death, Killed};
 use super::line::Line;
-use super::words::{Run, Told, ToRunner};
+use super::words::{Run, ToRunner, Told};
 use crate::attempt::cancel::CancelSignal;
 use crate::attempt::request::{AttemptControl, AttemptReport, AttemptRequest};
 use crate::cache::artifact::ArtifactPath;

@@ -174,8 +174,7 @@ pub(crate) enum Heard {
     Log { level: Option<u8>, line: String },
 }
 
-const LEVELS: [LogLevel; 5] =
-    [LogLevel::Trace, LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error];
+const LEVELS: [LogLevel; 5] = [LogLevel::Trace, LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error];
 
 impl From<AttemptEvent> for Heard {
     fn from(event: AttemptEvent) -> Self {
