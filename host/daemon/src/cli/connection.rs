@@ -52,6 +52,15 @@ impl ConnectionArgs {
         &self.tenant
     }
 
+    /// These, with a credentials file where nobody is named.
+    pub fn with_usual_creds(&self, file: PathBuf) -> Self {
+        let mut usual = self.clone();
+        if usual.creds.is_none() && usual.user.is_none() && usual.context.is_none() {
+            usual.creds = Some(file);
+        }
+        usual
+    }
+
     /// The options with those of the saved context under them.
     pub fn options(&self, name: &str) -> Result<ConnectOptions, Failure> {
         let saved = self.context.as_deref().map(read_context).transpose()?.unwrap_or_default();

@@ -17,6 +17,7 @@ mod key;
 mod limit;
 mod live;
 mod new;
+mod operator;
 mod output;
 mod pause;
 mod push;
@@ -77,6 +78,8 @@ enum Command {
     Task(task::TaskCommand),
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    #[command(subcommand)]
+    Operator(operator::OperatorCommand),
     #[command(subcommand)]
     Key(key::KeyCommand),
     Sign(sign::SignArgs),
@@ -167,6 +170,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Pause(command) => pause::main(command, connection, output).await,
         Command::Resume(target) => pause::resume(&target, connection, output).await,
         Command::Usage(args) => usage::main(args, connection, output).await,
+        Command::Operator(command) => operator::main(&command, output),
         Command::Tenant(command) => tenant::main(command, connection, output).await,
         Command::Workers(args) => workers::main(args, connection, output).await,
         Command::Schedule(command) => schedule::main(command, connection, output).await,

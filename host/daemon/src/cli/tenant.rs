@@ -1,5 +1,6 @@
 //! `lovage tenant`: who shares the workers, what each may use, and how its users sign in at the broker.
 
+mod account;
 mod add;
 mod config;
 mod creds;

@@ -3,6 +3,8 @@
 use super::super::connection::ConnectionArgs;
 use super::super::exit::OrExit;
 use super::super::{Exit, Failure, Output};
+use super::super::operator;
+use super::account::{self, LimitArgs, OperatorArgs};
 use super::given::{Given, must_be_known};
 use super::server::ServerArgs;
 use super::settings::Settings;
@@ -27,6 +29,13 @@ pub struct AddArgs {
     /// Copies of each of its streams, in a cluster.
     #[arg(long, value_name = "N", default_value = "1", value_parser = ["1", "3", "5"])]
     replicas: String,
+    /// Give the tenant an account of its own, on a server in operator mode.
+    #[arg(long, conflicts_with = "server_config", requires = "operator_dir")]
+    account: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    operator: OperatorArgs,
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -37,31 +46,82 @@ pub(super) async fn main(args: AddArgs, connection: &ConnectionArgs, output: Out
     check_name(&args.tenant)?;
     args.settings.check()?;
     args.server.check()?;
-    let js = jetstream::new(connection.connect().await?);
-    let topology =
-        TopologyConfig { replicas: args.replicas.parse().or_exit(Exit::Usage)?, ..TopologyConfig::default() };
-    topology::ensure_shared(&js, topology).await.map_err(no_operator)?;
-    let records = Records::open(&js).await.or_exit(Exit::Broker)?;
-    let password = Password::random().or_exit(Exit::Host)?;
-    let user = args.tenant.to_string();
-    let access = Access::User { user: user.clone(), password_hash: password.hash().or_exit(Exit::Host)? };
     let mut record = TenantRecord::new(args.tenant.clone(), crate::clock::now());
     args.settings.apply(&mut record);
-    record.access = access;
+    match args.account {
+        true => with_account(&args, record, &args.operator.connection(connection), output).await,
+        false => with_user(&args, record, connection, output).await,
+    }
+}
+
+async fn with_user(
+    args: &AddArgs,
+    mut record: TenantRecord,
+    connection: &ConnectionArgs,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let (js, records) = prepare(args, connection).await?;
+    let password = Password::random().or_exit(Exit::Host)?;
+    let user = args.tenant.to_string();
+    record.access = Access::User { user: user.clone(), password_hash: password.hash().or_exit(Exit::Host)? };
     // the record claims the name: of two who add the tenant at once, one goes on
     records.create(&record).await.map_err(told)?;
     let made = async {
-        make_assets(&js, &args.tenant, topology).await?;
+        make_assets(&js, args).await?;
         args.server.publish(&records).await
     };
     let was_told = match made.await {
         Ok(was_told) => was_told,
-        Err(failure) => return Err(take_back(&js, &records, &args, failure).await),
+        Err(failure) => return Err(take_back(&js, &records, args, failure).await),
     };
     let given = Given { tenant: &args.tenant, user: &user, password: &password };
     let standing = given.standing(&servers(connection)?, was_told).await;
     given.print(standing, output)?;
     if was_told { must_be_known(standing).map(|()| Exit::Done) } else { Ok(Exit::Done) }
+}
+
+async fn with_account(
+    args: &AddArgs,
+    mut record: TenantRecord,
+    connection: &ConnectionArgs,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let (folder, servers) = (args.operator.open()?, servers(connection)?);
+    let pusher = account::pusher(&folder, &servers).await?;
+    let (js, records) = prepare(args, connection).await?;
+    records.create(&record).await.map_err(told)?;
+    let made = async {
+        make_assets(&js, args).await?;
+        let made = folder.add(&args.tenant, &args.limits.limits(), record.created).map_err(operator::told)?;
+        record.access = account::access(&made);
+        records.change(&args.tenant, |record| record.access = account::access(&made)).await.map_err(told)?;
+        account::push(&folder, &pusher, &made).await.map(|()| made)
+    };
+    let made = made.await;
+    match made {
+        Ok(made) => account::give((&args.tenant, &made), &servers, output).await.map(|()| Exit::Done),
+        Err(failure) => {
+            if let Access::Account { account, .. } = &record.access {
+                // the first failure is the one to tell
+                let _ = account::forget(&folder, &pusher, (&args.tenant, account)).await;
+            }
+            Err(take_back(&js, &records, args, failure).await)
+        }
+    }
+}
+
+/// Makes what all tenants share, and opens the records.
+async fn prepare(args: &AddArgs, connection: &ConnectionArgs) -> Result<(Context, Records), Failure> {
+    let js = jetstream::new(connection.connect().await?);
+    topology::ensure_shared(&js, args.topology()?).await.map_err(no_operator)?;
+    let records = Records::open(&js).await.or_exit(Exit::Broker)?;
+    Ok((js, records))
+}
+
+impl AddArgs {
+    fn topology(&self) -> Result<TopologyConfig, Failure> {
+        Ok(TopologyConfig { replicas: self.replicas.parse().or_exit(Exit::Usage)?, ..TopologyConfig::default() })
+    }
 }
 
 pub(super) fn check_name(tenant: &TenantName) -> Result<(), Failure> {
@@ -79,7 +139,8 @@ fn no_operator(error: topology::TopologyError) -> Failure {
 }
 
 /// Makes what a worker would make when it comes to serve the tenant.
-async fn make_assets(js: &Context, tenant: &TenantName, config: TopologyConfig) -> Result<(), Failure> {
+async fn make_assets(js: &Context, args: &AddArgs) -> Result<(), Failure> {
+    let (tenant, config) = (&args.tenant, args.topology()?);
     topology::ensure_tenant(js, tenant, config).await.or_exit(Exit::Broker)?;
     let queue: QueueName = "default".parse().or_exit(Exit::Host)?;
     for lane in Lane::ALL {

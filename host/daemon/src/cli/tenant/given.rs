@@ -55,7 +55,7 @@ impl Given<'_> {
 }
 
 /// What the operator has to do before the credentials are good.
-fn left_to_do(standing: Standing) -> Option<&'static str> {
+pub(super) fn left_to_do(standing: Standing) -> Option<&'static str> {
     match standing {
         Standing::Held => None,
         Standing::Unknown => Some(

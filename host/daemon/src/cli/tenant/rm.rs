@@ -3,11 +3,13 @@
 use super::super::connection::ConnectionArgs;
 use super::super::exit::OrExit;
 use super::super::{Exit, Failure, Output};
+use super::account::{self, OperatorArgs};
 use super::server::ServerArgs;
-use super::{open, told};
+use super::{open, servers, told};
 use crate::nats::removal;
 use clap::Args;
 use lovage_job::name::TenantName;
+use lovage_job::tenant::Access;
 use serde_json::json;
 
 /// Remove a tenant with all that it has: jobs, results, components, schedules, secrets, credentials. Workers stop
@@ -19,6 +21,8 @@ pub struct RmArgs {
     /// Remove it: there is no way back.
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    operator: OperatorArgs,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -32,6 +36,7 @@ pub(super) async fn main(args: RmArgs, connection: &ConnectionArgs, output: Outp
         ));
     }
     args.server.check()?;
+    let connection = &args.operator.connection(connection);
     let (js, records) = open(connection).await?;
     let known = records.get(tenant).await.map_err(told)?;
     let streams = removal::streams_of(&js, tenant).await.or_exit(Exit::Broker)?;
@@ -44,6 +49,11 @@ pub(super) async fn main(args: RmArgs, connection: &ConnectionArgs, output: Outp
         return Err(Failure::new(Exit::Usage, message).hint(format!("lovage tenant rm {tenant} --yes")));
     }
     // its users first, then its record, which workers follow, then what it has
+    if let Some(Access::Account { account, .. }) = known.as_ref().map(|(record, _)| &record.access) {
+        let folder = args.operator.open()?;
+        let pusher = account::pusher(&folder, &servers(connection)?).await?;
+        account::forget(&folder, &pusher, (tenant, account)).await?;
+    }
     records.remove(tenant).await.map_err(told)?;
     args.server.publish(&records).await?;
     let removed = removal::remove_all(&js, tenant).await.or_exit(Exit::Broker)?;
