@@ -73,14 +73,11 @@ pub fn platform<'a>(
     tenants: impl IntoIterator<Item = &'a TenantName>,
     at: UnixMs,
 ) -> Result<String, JwtError> {
-    let service = |name: String, subject: String| {
-        json!({"name": name, "subject": subject, "type": "service", "token_req": true, "response_type": "Singleton"})
-    };
-    let stream = |name: String, subject: String| json!({"name": name, "subject": subject, "type": "stream", "token_req": true});
-    let mut exports: Vec<Value> = Lane::ALL
-        .iter()
-        .map(|lane| service(lane.token().to_owned(), format!("lovage.*.{}.>", lane.token())))
-        .collect();
+    let service = |name: String, subject: String| json!({"name": name, "subject": subject, "type": "service", "token_req": true, "response_type": "Singleton"});
+    let stream =
+        |name: String, subject: String| json!({"name": name, "subject": subject, "type": "stream", "token_req": true});
+    let mut exports: Vec<Value> =
+        Lane::ALL.iter().map(|lane| service(lane.token().to_owned(), format!("lovage.*.{}.>", lane.token()))).collect();
     exports.push(service("delay".to_owned(), "lovage.*.sched.delay.*".to_owned()));
     exports.push(stream("events".to_owned(), "lovage.*.event.>".to_owned()));
     for tenant in tenants {
@@ -113,7 +110,9 @@ pub fn account(
         Ok(json!({"name": subject, "subject": subject, "account": platform.public_key(), "token": token, "type": kind}))
     };
     let services = Rights::of(tenant).publish.into_iter().map(|subject| import("service", subject));
-    let streams = [event_filter(tenant), format!("{}.>", inbox_prefix(tenant))].into_iter().map(|subject| import("stream", subject));
+    let streams = [event_filter(tenant), format!("{}.>", inbox_prefix(tenant))]
+        .into_iter()
+        .map(|subject| import("stream", subject));
     let imports: Vec<Value> = services.chain(streams).collect::<Result<_, JwtError>>()?;
     let nats = json!({
         "type": "account", "version": 2, "limits": limits.as_json(), "imports": imports, "revocations": revoked,

@@ -56,7 +56,8 @@ pub fn read(token: &str, signer: &KeyPair) -> Result<Value, JwtError> {
     let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|error| JwtError::Unreadable(error.to_string()));
     signer.verify(text.as_bytes(), &decode(signature)?).map_err(|error| JwtError::Unreadable(error.to_string()))?;
     let (_, body) = text.split_once('.').ok_or_else(|| bad("they have no body"))?;
-    let body: Value = serde_json::from_slice(&decode(body)?).map_err(|error| JwtError::Unreadable(error.to_string()))?;
+    let body: Value =
+        serde_json::from_slice(&decode(body)?).map_err(|error| JwtError::Unreadable(error.to_string()))?;
     body.get("nats").cloned().ok_or_else(|| bad("they say nothing"))
 }
 

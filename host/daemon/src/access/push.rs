@@ -20,7 +20,9 @@ pub enum PushError {
         reason: String,
     },
     /// It knows no claims.
-    #[error("the server at {servers} does not take claims: it is not in operator mode, or not with a resolver of its own")]
+    #[error(
+        "the server at {servers} does not take claims: it is not in operator mode, or not with a resolver of its own"
+    )]
     NotOperatorMode {
         /// The servers.
         servers: String,
@@ -54,7 +56,8 @@ impl Pusher {
         let fail = |reason: String| PushError::Connect { servers: servers.to_owned(), reason };
         let options = ConnectOptions::with_credentials_file(creds).await.map_err(|error| fail(error.to_string()))?;
         let addresses: Vec<&str> = servers.split(',').map(str::trim).collect();
-        let client = options.name("lovage-operator").connect(addresses).await.map_err(|error| fail(error.to_string()))?;
+        let client =
+            options.name("lovage-operator").connect(addresses).await.map_err(|error| fail(error.to_string()))?;
         Ok(Self { client, servers: servers.to_owned() })
     }
 

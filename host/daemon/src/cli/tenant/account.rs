@@ -57,7 +57,8 @@ pub struct LimitArgs {
 impl LimitArgs {
     pub(super) fn limits(&self) -> AccountLimits {
         let usual = AccountLimits::default();
-        let own = |given: Option<u32>, usual: u32| if self.account_storage.is_some() { given.unwrap_or(usual) } else { 0 };
+        let own =
+            |given: Option<u32>, usual: u32| if self.account_storage.is_some() { given.unwrap_or(usual) } else { 0 };
         AccountLimits {
             connections: self.account_connections.unwrap_or(usual.connections),
             subscriptions: self.account_subscriptions.unwrap_or(usual.subscriptions),

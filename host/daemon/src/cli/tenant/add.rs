@@ -2,8 +2,8 @@
 
 use super::super::connection::ConnectionArgs;
 use super::super::exit::OrExit;
-use super::super::{Exit, Failure, Output};
 use super::super::operator;
+use super::super::{Exit, Failure, Output};
 use super::account::{self, LimitArgs, OperatorArgs};
 use super::given::{Given, must_be_known};
 use super::server::ServerArgs;

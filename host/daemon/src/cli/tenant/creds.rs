@@ -2,8 +2,8 @@
 
 use super::super::connection::ConnectionArgs;
 use super::super::exit::OrExit;
-use super::super::{Exit, Failure, Output};
 use super::super::operator;
+use super::super::{Exit, Failure, Output};
 use super::account::{self, OperatorArgs};
 use super::add::check_name;
 use super::given::{Given, must_be_known};
