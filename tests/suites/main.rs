@@ -26,6 +26,7 @@ mod limits;
 mod logs;
 mod outcomes;
 mod pauses;
+mod pinned;
 mod quarantine;
 mod registry_oci;
 mod retries;

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use async_nats::jetstream::kv;
 use lovage_client::Client;
-use lovage_job::{catalog::VersionRecord, outcome::OutcomeKind, signature::Signature, subject::asset};
+use lovage_job::{catalog::VersionRecord, name::Digest, outcome::OutcomeKind, signature::Signature, subject::asset};
 use lovage_tests::{Cli, WITHIN, Worker, eventually, shared_cache};
 use serde_json::Value;
 
@@ -121,6 +121,26 @@ async fn unsigned_components_are_refused_at_push_and_on_running_workers() {
     gives(&client, 3).await;
     drop(worker);
 
+    // all of it is in the audit trail
+    let trail = acme.ok(["audit", "--kind", "signatures", "--json"]);
+    let trail: Vec<Value> = trail.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let has = |action: &str, refused: &str| {
+        trail.iter().any(|entry| {
+            let told = entry["refused"].as_str().unwrap_or_default();
+            entry["action"] == action && told.starts_with(refused) && told.is_empty() == refused.is_empty()
+        })
+    };
+    for (action, code) in [
+        ("tenant keys add", ""),
+        ("tenant keys rm", ""),
+        ("tenant policy", ""),
+        ("push", "unsigned: "),
+        ("push", "untrusted-key: "),
+        ("load", "unsigned: "),
+    ] {
+        assert!(has(action, code), "{action} {code}: {trail:?}");
+    }
+
     // and a worker that begins anew decides alike
     let _fresh = Worker::of(&ground.nats).name("fresh").cache_dir(shared_cache()).start();
     gives(&client, 3).await;
@@ -154,6 +174,10 @@ async fn what_was_signed_for_one_name_does_not_run_under_another() {
     let task = String::from_utf8(task.to_vec()).unwrap().replace(r#""task":"answer""#, r#""task":"other""#);
     bucket.put("acme.task.other", task.into()).await.unwrap();
 
+    let (one, two) = (Digest::of(&numbers(&[("answer", 1)])), Digest::of(&numbers(&[("answer", 2)])));
+    rewrite(&bucket, "acme.task.answer", one.as_str(), two.as_str()).await;
+    rewrite(&bucket, "umbra.task.answer", one.as_str(), two.as_str()).await;
+
     let _worker = Worker::of(&ground.nats).cache_dir(shared_cache()).start();
     let (ours, theirs) = (ground.client("acme").await, ground.client("umbra").await);
     gives(&ours, 2).await;
@@ -166,8 +190,8 @@ async fn what_was_signed_for_one_name_does_not_run_under_another() {
 
     // nor another component under the name that was signed
     let signed = version(&bucket, "acme.version.answer.2").await;
-    let other = lovage_job::name::Digest::of(&numbers(&[("answer", 1)]));
-    put(&bucket, "acme.version.answer.2", &VersionRecord { digest: other, ..signed }).await;
+    put(&bucket, "acme.version.answer.2", &VersionRecord { digest: one.clone(), ..signed }).await;
+    rewrite(&bucket, "acme.task.answer", two.as_str(), one.as_str()).await;
     let _fresh = Worker::of(&ground.nats).name("fresh").arg("--queue=fresh").cache_dir(shared_cache()).start();
     let fresh = job("answer").version("2".parse().unwrap()).queue("fresh".parse().unwrap()).unchecked();
     let result = run(&ours, fresh).await;
@@ -245,7 +269,7 @@ fn provenance_is_stored_and_shown() {
     let ground = Ground::new();
     let component = numbers(&[("answer", 1)]);
     let path = ground.file("built.wasm", &component);
-    let hex = lovage_job::name::Digest::of(&component).hex().to_owned();
+    let hex = Digest::of(&component).hex().to_owned();
     let statement = |hex: &str| {
         serde_json::json!({
             "_type": "https://in-toto.io/Statement/v1",
@@ -285,6 +309,12 @@ async fn version(bucket: &kv::Store, key: &str) -> VersionRecord {
 
 async fn put(bucket: &kv::Store, key: &str, record: &VersionRecord) {
     bucket.put(key, serde_json::to_vec(record).unwrap().into()).await.unwrap();
+}
+
+/// Puts one text in place of another in a record.
+async fn rewrite(bucket: &kv::Store, key: &str, from: &str, to: &str) {
+    let record = String::from_utf8(bucket.get(key).await.unwrap().unwrap().to_vec()).unwrap();
+    bucket.put(key, record.replace(from, to).into()).await.unwrap();
 }
 
 /// How many records and pieces of components there are.

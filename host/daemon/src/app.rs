@@ -2,9 +2,11 @@
 
 mod upkeep;
 
+use crate::audit::Auditor;
 use crate::config::{Isolation, RunnerFile, WorkerFile};
 use crate::intake::Intake;
 use crate::lease::Leases;
+use crate::nats::audit::NatsAuditor;
 use crate::nats::broker::NatsBroker;
 use crate::nats::control::Cancels;
 use crate::nats::errands::NatsErrands;
@@ -154,11 +156,12 @@ async fn versions(
     js: &jetstream::Context,
     catalog: &Catalog,
     book: &Arc<TenantBook>,
+    auditor: Arc<dyn Auditor>,
 ) -> anyhow::Result<Arc<Live>> {
     let compiler = compiler(&options.file, &options.cache_dir, &options.compiler)?;
     let ground = ground(options, concurrency, runners)?;
     let components = Components::new(js.clone());
-    let gate = Gate::new(book.clone(), TenantRecords::open(js).await?);
+    let gate = Gate::new(book.clone(), TenantRecords::open(js).await?, auditor);
     let loader = Loader::new(ground, compiler, catalog.clone(), components, options.file.limit_policy(), gate);
     Ok(Arc::new(Live::new(loader, catalog.clone(), book.clone())))
 }
@@ -193,7 +196,9 @@ impl Worker {
 
         let policy = options.file.limit_policy();
         let catalog = Catalog::open(&js).await?;
-        let live = versions(&options, concurrency, runners, &js, &catalog, &book).await?;
+        let (auditor, audit) = NatsAuditor::new(client.clone(), options.name.to_string(), stop_all.clone());
+        tracker.spawn(audit);
+        let live = versions(&options, concurrency, runners, &js, &catalog, &book, auditor).await?;
 
         let cancels = Arc::new(Cancels::default());
         let payloads = Payloads::new(js.clone());

@@ -19,7 +19,7 @@ use crate::nats::store::{Catalog, Components};
 use crate::nats::tenant_records::TenantRecords;
 use crate::nats::topology::{self, TopologyConfig};
 use crate::oci::Reference;
-use crate::registry::push::{PushError, PushOptions, Pushed, check, store};
+use crate::registry::push::{Checked, PushError, PushOptions, Pushed, check, store};
 use crate::registry::signing::Signing;
 use crate::tenants::register;
 use clap::Args;
@@ -28,7 +28,7 @@ use lovage_job::capability::{Capability, Ceiling};
 use lovage_job::catalog::{Provenance, Shape, Source};
 use lovage_job::limits::LimitsWish;
 use lovage_job::manifest::Manifest;
-use lovage_job::name::{AliasName, TaskName, VersionName};
+use lovage_job::name::{AliasName, TaskName, TenantName, VersionName};
 use lovage_job::retry::{ATTEMPTS_MAX, Backoff, RetryPolicy};
 use lovage_job::retry_on::RetryOn;
 use lovage_job::subject::asset;
@@ -256,7 +256,12 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
     options.ceiling = ceiling_of(&tenants, connection.tenant()).await?;
     let records = TenantRecords::open(&js).await.or_exit(Exit::Broker)?;
     options.signing.policy = records.get(connection.tenant()).await.or_exit(Exit::Broker)?.signatures;
-    if let Some(signer) = taken.check_policy(&options.signing.policy).await?
+    let audited = Refusals { client: client.nats(), tenant: connection.tenant(), checked: &checked, output };
+    let signer = match taken.check_policy(&options.signing.policy).await {
+        Ok(signer) => signer,
+        Err(failure) => return Err(audited.noted(failure.message.clone(), failure).await),
+    };
+    if let Some(signer) = signer
         && let Some(Provenance { source: Source::Oci { cosign, .. }, .. }) = &mut options.provenance
     {
         *cosign = Some(signer);
@@ -267,7 +272,13 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
         None => None,
     };
     let pushed = store(&catalog, &components, connection.tenant(), &checked, &options).await;
-    let pushed = pushed.map_err(|error| failure(&args, &error))?;
+    let pushed = match pushed {
+        Ok(pushed) => pushed,
+        Err(error @ PushError::Unsigned(_)) => {
+            return Err(audited.noted(error.to_string(), failure(&args, &error)).await);
+        }
+        Err(error) => return Err(failure(&args, &error)),
+    };
     for one in &pushed {
         let target = format!("{} {}", one.record.task, one.record.version);
         let after = serde_json::json!({
@@ -280,6 +291,24 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
         carried::apply(&client, task, schedules, output).await?;
     }
     print(&pushed, output)
+}
+
+/// Where it is noted that a tenant's policy refused a push.
+struct Refusals<'a> {
+    client: &'a async_nats::Client,
+    tenant: &'a TenantName,
+    checked: &'a Checked,
+    output: Output,
+}
+
+impl Refusals<'_> {
+    async fn noted(&self, reason: String, failure: Failure) -> Failure {
+        let names = self.checked.exports.iter().map(|export| export.name.as_str());
+        let target = names.collect::<Vec<_>>().join(", ");
+        let note = AuditNote::new(self.tenant, AuditKind::Signatures, "push", target);
+        audit::note(self.client, note.after(&self.checked.digest).refused(reason), self.output).await;
+        failure
+    }
 }
 
 fn failure(args: &PushArgs, error: &PushError) -> Failure {

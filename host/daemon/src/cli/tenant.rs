@@ -125,8 +125,8 @@ fn change_failure(error: ChangeError) -> Failure {
     }
 }
 
-async fn records(connection: &ConnectionArgs) -> Result<TenantRecords, Failure> {
-    let js = async_nats::jetstream::new(connection.connect().await?);
+async fn records(client: &async_nats::Client) -> Result<TenantRecords, Failure> {
+    let js = jetstream::new(client.clone());
     let records = TenantRecords::open(&js).await.or_exit(Exit::Broker);
     records.map_err(|failure| failure.hint("a worker or the first push makes what tenants are noted in"))
 }

@@ -2,9 +2,11 @@
 //! start of a job, so that a key that is removed counts for the next one. What cannot be told is refused.
 
 use super::ready::ReadyTask;
+use crate::audit::Auditor;
 use crate::nats::tenant_records::{TenantRecordError, TenantRecords};
 use crate::ports::BrokerError;
 use crate::tenant_book::TenantBook;
+use lovage_job::audit::{AuditKind, AuditNote};
 use lovage_job::name::TenantName;
 use lovage_job::signature::{Claim, Signature, SignatureFault, verify};
 use lovage_job::tenant::TenantRecord;
@@ -39,7 +41,7 @@ impl Vouched {
     }
 
     /// What a record's policy says, which is worked out once for each record.
-    fn decide(&self, record: Arc<TenantRecord>) -> Result<(), SignatureFault> {
+    fn decide(&self, record: Arc<TenantRecord>, auditor: &dyn Auditor) -> Result<(), SignatureFault> {
         if !record.signatures.required {
             return Ok(());
         }
@@ -53,6 +55,9 @@ impl Vouched {
         if let Err(fault) = &decision {
             let (tenant, task, version) = (&self.claim.tenant, &self.claim.task, &self.claim.version);
             tracing::warn!(tenant = %tenant, task = %task, version = %version, component.digest = %self.claim.digest, code = fault.code(), error = %fault, "version refused by its tenant's policy");
+            let target = format!("{task} {version}");
+            let note = AuditNote::new(tenant, AuditKind::Signatures, "load", target);
+            auditor.refused(task.as_str(), note.after(&self.claim.digest).refused(fault));
         }
         *decided = Some((record, decision.clone()));
         decision
@@ -64,31 +69,32 @@ impl Vouched {
 pub struct Gate {
     book: Arc<TenantBook>,
     records: TenantRecords,
+    auditor: Arc<dyn Auditor>,
 }
 
 impl Gate {
     /// Goes by what the worker knows of its tenants, and asks the broker where it knows nothing yet.
-    pub fn new(book: Arc<TenantBook>, records: TenantRecords) -> Self {
-        Self { book, records }
+    pub fn new(book: Arc<TenantBook>, records: TenantRecords, auditor: Arc<dyn Auditor>) -> Self {
+        Self { book, records, auditor }
     }
 
     /// Whether a version that is ready may start now. Asks nobody.
     pub fn stands(&self, ready: &ReadyTask) -> bool {
         let tenant = &ready.vouched.claim.tenant;
         !self.book.is_spoiled(tenant)
-            && self.book.get(tenant).is_some_and(|record| ready.vouched.decide(record).is_ok())
+            && self.book.get(tenant).is_some_and(|record| ready.vouched.decide(record, &*self.auditor).is_ok())
     }
 
     /// Whether a version may be made ready, and start.
     pub async fn check(&self, vouched: &Vouched) -> Result<(), GateFault> {
         let tenant = &vouched.claim.tenant;
         if let Some(record) = self.book.get(tenant).filter(|_| !self.book.is_spoiled(tenant))
-            && vouched.decide(record).is_ok()
+            && vouched.decide(record, &*self.auditor).is_ok()
         {
             return Ok(());
         }
         // a worker that has just begun, a record that cannot be read, or a key that was added a moment ago
-        Ok(vouched.decide(self.asked(tenant).await?)?)
+        Ok(vouched.decide(self.asked(tenant).await?, &*self.auditor)?)
     }
 
     /// The record as the broker has it now.

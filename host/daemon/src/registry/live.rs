@@ -7,7 +7,7 @@ use crate::nats::store::Catalog;
 use crate::ports::{BrokerError, Resolution, Tasks};
 use crate::tenant_book::TenantBook;
 use lovage_job::capability::{Grants, Missing};
-use lovage_job::catalog::{TaskRecord, VersionRef};
+use lovage_job::catalog::{TaskRecord, VersionEntry, VersionRef};
 use lovage_job::name::{Digest, JobId, TaskName, TenantName, VersionName};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -48,7 +48,11 @@ impl Live {
         let names: Vec<VersionName> =
             record.aliases.values().flat_map(|targets| targets.0.iter().map(|side| side.version.clone())).collect();
         for version in names {
-            match self.load_in_time(tenant, &record.task, &version).await {
+            let loaded = match record.version(&version) {
+                Some(entry) => self.load_in_time(tenant, &record.task, entry).await,
+                None => Err(LoadFault::Missing { task: record.task.clone(), version: version.clone() }),
+            };
+            match loaded {
                 // refused at each start while the policy says so; a key that comes later must find the alias moved
                 Ok(()) | Err(LoadFault::Refused(_)) => {}
                 Err(error) => {
@@ -71,17 +75,17 @@ impl Live {
     }
 
     /// Loads a version, again where the broker or the machine failed for the moment.
-    async fn load_in_time(&self, tenant: &TenantName, task: &TaskName, version: &VersionName) -> Result<(), LoadFault> {
+    async fn load_in_time(&self, tenant: &TenantName, task: &TaskName, entry: &VersionEntry) -> Result<(), LoadFault> {
         for _ in 0..LOAD_TRIES {
-            match self.loader.load(tenant, task, version).await {
+            match self.loader.load(tenant, task, entry).await {
                 Err(LoadFault::Passing(error)) => {
-                    tracing::debug!(task = %task, version = %version, error = %error, "version not loaded yet");
+                    tracing::debug!(task = %task, version = %entry.version, error = %error, "version not loaded yet");
                     tokio::time::sleep(LOAD_PAUSE).await;
                 }
                 loaded => return loaded.map(|_| ()),
             }
         }
-        self.loader.load(tenant, task, version).await.map(|_| ())
+        self.loader.load(tenant, task, entry).await.map(|_| ())
     }
 
     /// Forgets a task that was removed.
@@ -164,6 +168,24 @@ impl Live {
         })
     }
 
+    /// What a load comes to for a job.
+    async fn loaded(
+        &self,
+        tenant: &TenantName,
+        task: &TaskName,
+        loaded: Result<Arc<ReadyTask>, LoadFault>,
+    ) -> Result<Resolution, BrokerError> {
+        match loaded {
+            Ok(ready) => self.granted(tenant, task, ready).await,
+            Err(LoadFault::Broken(reason)) => Ok(Resolution::Broken(reason)),
+            Err(LoadFault::Refused(fault)) => Ok(Resolution::Broken(fault.to_string())),
+            Err(fault @ (LoadFault::Missing { .. } | LoadFault::Other { .. })) => {
+                Ok(Resolution::Unknown(fault.to_string()))
+            }
+            Err(LoadFault::Passing(error)) => Err(error),
+        }
+    }
+
     /// The version that the catalogue itself names, for a job that this worker's view does not know yet: whoever
     /// pushes a task may publish its first job a moment later.
     async fn ask(
@@ -172,11 +194,11 @@ impl Live {
         task: &TaskName,
         wanted: Option<&VersionRef>,
         job: &JobId,
-    ) -> Result<Result<VersionName, String>, BrokerError> {
+    ) -> Result<Result<VersionEntry, String>, BrokerError> {
         let Some(record) = self.catalog.task(tenant, task).await? else {
             return Ok(Err(format!("there is no task {task} of tenant {tenant}; push one under that name")));
         };
-        let found = record.resolve(wanted, job).map(|entry| entry.version.clone()).map_err(|error| error.to_string());
+        let found = record.resolve(wanted, job).cloned().map_err(|error| error.to_string());
         if self.record(tenant, task).is_none() {
             self.put(tenant, record);
         }
@@ -202,27 +224,27 @@ impl Tasks for Live {
         pinned: Option<&Digest>,
         job: &JobId,
     ) -> Result<Resolution, BrokerError> {
+        // a job that names a component runs that one, whatever an earlier attempt is said to have run
         let pinned = pinned.cloned().map(VersionRef::Digest);
-        let wanted = pinned.as_ref().or(wanted);
+        let wanted = wanted.filter(|wanted| matches!(wanted, VersionRef::Digest(_))).or(pinned.as_ref()).or(wanted);
         let known = self.record(tenant, task);
-        let here = known.and_then(|record| record.resolve(wanted, job).ok().map(|entry| entry.version.clone()));
-        let version = match here {
-            Some(version) => match self.loader.ready(tenant, task, &version) {
-                Some(ready) => return self.granted(tenant, task, ready).await,
-                None => version,
-            },
-            None => match self.ask(tenant, task, wanted, job).await? {
-                Ok(version) => version,
-                Err(reason) => return Ok(Resolution::Unknown(reason)),
-            },
-        };
-        match self.loader.load(tenant, task, &version).await {
-            Ok(ready) => self.granted(tenant, task, ready).await,
-            Err(LoadFault::Broken(reason)) => Ok(Resolution::Broken(reason)),
-            Err(LoadFault::Refused(fault)) => Ok(Resolution::Broken(fault.to_string())),
-            Err(error @ LoadFault::Missing { .. }) => Ok(Resolution::Unknown(error.to_string())),
-            Err(LoadFault::Passing(error)) => Err(error),
+        let here = known.and_then(|record| record.resolve(wanted, job).ok().cloned());
+        if let Some(entry) = here {
+            if let Some(ready) = self.loader.ready(tenant, task, &entry) {
+                return self.granted(tenant, task, ready).await;
+            }
+            match self.loader.load(tenant, task, &entry).await {
+                // what is known here may be behind the catalogue
+                Err(LoadFault::Missing { .. } | LoadFault::Other { .. }) => {}
+                loaded => return self.loaded(tenant, task, loaded).await,
+            }
         }
+        let entry = match self.ask(tenant, task, wanted, job).await? {
+            Ok(entry) => entry,
+            Err(reason) => return Ok(Resolution::Unknown(reason)),
+        };
+        let loaded = self.loader.load(tenant, task, &entry).await;
+        self.loaded(tenant, task, loaded).await
     }
 }
 

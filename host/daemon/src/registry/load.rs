@@ -6,6 +6,7 @@ use super::ground::Ground;
 use super::ready::{LimitPolicy, ReadyTask};
 use crate::nats::store::{Catalog, Components};
 use crate::ports::BrokerError;
+use lovage_job::catalog::VersionEntry;
 use lovage_job::name::{Digest, TaskName, TenantName, VersionName};
 use lovage_job::signature::{Claim, SignatureFault};
 use lovage_sandbox::{CompileError, Compiler, LoadError};
@@ -27,6 +28,18 @@ pub enum LoadFault {
         /// The version.
         version: VersionName,
     },
+    /// The catalogue has another component under that name, which is not what was resolved.
+    #[error("version {version} of task {task} is {there}, where {wanted} was asked for")]
+    Other {
+        /// The task.
+        task: TaskName,
+        /// The version.
+        version: VersionName,
+        /// What it is.
+        there: Digest,
+        /// What was resolved.
+        wanted: Digest,
+    },
     /// The tenant's policy does not let it run; a key or a signature that comes later may.
     #[error(transparent)]
     Refused(#[from] SignatureFault),
@@ -44,8 +57,12 @@ impl From<GateFault> for LoadFault {
     }
 }
 
-/// Which version.
-type Key = (TenantName, TaskName, VersionName);
+/// Which version. The digest too: a name that was removed may come back with another component.
+type Key = (TenantName, TaskName, VersionName, Digest);
+
+fn key(tenant: &TenantName, task: &TaskName, entry: &VersionEntry) -> Key {
+    (tenant.clone(), task.clone(), entry.version.clone(), entry.digest.clone())
+}
 
 /// Makes versions ready and keeps them.
 pub struct Loader {
@@ -83,9 +100,9 @@ impl Loader {
     }
 
     /// The version, where it is ready already and may run.
-    pub fn ready(&self, tenant: &TenantName, task: &TaskName, version: &VersionName) -> Option<Arc<ReadyTask>> {
+    pub fn ready(&self, tenant: &TenantName, task: &TaskName, entry: &VersionEntry) -> Option<Arc<ReadyTask>> {
         let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = loads.get_mut(&(tenant.clone(), task.clone(), version.clone()))?;
+        let slot = loads.get_mut(&key(tenant, task, entry))?;
         slot.used = std::time::Instant::now();
         let ready = slot.cell.get()?.as_ref().ok().cloned();
         drop(loads);
@@ -97,9 +114,9 @@ impl Loader {
         &self,
         tenant: &TenantName,
         task: &TaskName,
-        version: &VersionName,
+        entry: &VersionEntry,
     ) -> Result<Arc<ReadyTask>, LoadFault> {
-        let key = (tenant.clone(), task.clone(), version.clone());
+        let key = key(tenant, task, entry);
         match self.load_once(&key).await {
             // it may have been signed since it was made ready, so its record is read anew
             Err(LoadFault::Refused(_)) => self.load_once(&key).await,
@@ -113,8 +130,13 @@ impl Loader {
             Ok(ready) => self.gate.check(&ready.vouched).await.map(|()| ready).map_err(LoadFault::from),
             Err(fault) => Err(fault),
         };
-        if matches!(loaded, Err(LoadFault::Passing(_) | LoadFault::Missing { .. } | LoadFault::Refused(_))) {
-            self.forget(key, &cell);
+        match &loaded {
+            Ok(_) | Err(LoadFault::Broken(_)) => {}
+            Err(
+                LoadFault::Passing(_) | LoadFault::Missing { .. } | LoadFault::Other { .. } | LoadFault::Refused(_),
+            ) => {
+                self.forget(key, &cell);
+            }
         }
         loaded
     }
@@ -137,10 +159,14 @@ impl Loader {
         }
     }
 
-    async fn prepare(&self, (tenant, task, version): &Key) -> Result<Arc<ReadyTask>, LoadFault> {
+    async fn prepare(&self, (tenant, task, version, wanted): &Key) -> Result<Arc<ReadyTask>, LoadFault> {
         let record = self.catalog.version(tenant, task, version).await?;
         let missing = || LoadFault::Missing { task: task.clone(), version: version.clone() };
         let record = record.ok_or_else(missing)?;
+        if record.digest != *wanted {
+            let (task, version, there) = (task.clone(), version.clone(), record.digest);
+            return Err(LoadFault::Other { task, version, there, wanted: wanted.clone() });
+        }
         // of what was asked for, not of what the record says of itself: a record that was put under another name is not
         // what was signed
         let digest = record.digest.clone();

@@ -2,8 +2,7 @@
 
 use super::super::key::small_file;
 use super::super::{Exit, Failure, Output};
-use super::policy::told;
-use super::{change_failure, records};
+use super::policy::{Policies, told};
 use crate::cli::connection::ConnectionArgs;
 use crate::oci::CosignKey;
 use clap::Subcommand;
@@ -48,24 +47,21 @@ pub(super) async fn main(command: &KeysCommand, connection: &ConnectionArgs, out
     match command {
         KeysCommand::Add { tenant, name, key } => {
             let key = read(key)?;
-            let records = records(connection).await?;
-            let changed = records.change(tenant, |record| add(record, name, &key)).await;
-            let (record, ()) = changed.map_err(change_failure)?;
+            let policies = Policies::open(connection, output).await?;
+            let what = format!("key {name}");
+            let record = policies.change(tenant, "tenant keys add", &what, |record| add(record, name, &key)).await?;
             told(&record, output)
         }
         KeysCommand::Rm { tenant, name } => {
-            let records = records(connection).await?;
-            let changed = records.change(tenant, |record| remove(record, name)).await;
-            let (record, ()) = changed.map_err(change_failure)?;
+            let policies = Policies::open(connection, output).await?;
+            let what = format!("key {name}");
+            let record = policies.change(tenant, "tenant keys rm", &what, |record| remove(record, name)).await?;
             if record.signatures.required && record.signatures.keys.is_empty() {
                 output.note(&format!("tenant {tenant} requires signatures and trusts no key: none of its jobs starts"));
             }
             told(&record, output)
         }
-        KeysCommand::Ls { tenant } => {
-            let record = records(connection).await?.get(tenant).await.map_err(|error| change_failure(error.into()))?;
-            told(&record, output)
-        }
+        KeysCommand::Ls { tenant } => told(&Policies::open(connection, output).await?.get(tenant).await?, output),
     }
 }
 

@@ -1,11 +1,14 @@
 //! `lovage tenant policy`: whether a tenant takes signed components only.
 
+use super::super::audit;
 use super::super::exit::OrExit;
 use super::super::{Exit, Failure, Output};
 use super::{ChangeError, change_failure, records};
 use crate::cli::connection::ConnectionArgs;
 use crate::nats::store::Catalog;
+use crate::nats::tenant_records::TenantRecords;
 use clap::Args;
+use lovage_job::audit::{AuditKind, AuditNote};
 use lovage_job::name::TenantName;
 use lovage_job::signature::{Claim, PublicKey, verify};
 use lovage_job::tenant::TenantRecord;
@@ -22,10 +25,9 @@ pub struct PolicyArgs {
 }
 
 pub(super) async fn main(args: &PolicyArgs, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
-    let records = records(connection).await?;
+    let policies = Policies::open(connection, output).await?;
     let Some(required) = args.require_signature else {
-        let record = records.get(&args.tenant).await.map_err(|error| change_failure(error.into()))?;
-        return told(&record, output);
+        return told(&policies.get(&args.tenant).await?, output);
     };
     let change = |record: &mut TenantRecord| {
         if required && record.signatures.keys.is_empty() {
@@ -35,16 +37,53 @@ pub(super) async fn main(args: &PolicyArgs, connection: &ConnectionArgs, output:
         record.signatures.required = required;
         Ok(())
     };
-    let (record, ()) = records.change(&args.tenant, change).await.map_err(change_failure)?;
+    let record = policies.change(&args.tenant, "tenant policy", "signatures", change).await?;
     if required {
-        note_refused(&record, connection, output).await?;
+        note_refused(&record, &policies.client, output).await?;
     }
     told(&record, output)
 }
 
+/// The policies of tenants; what is changed of them is noted in the audit trail.
+pub(super) struct Policies {
+    client: async_nats::Client,
+    records: TenantRecords,
+    output: Output,
+}
+
+impl Policies {
+    pub(super) async fn open(connection: &ConnectionArgs, output: Output) -> Result<Self, Failure> {
+        let client = connection.connect().await?;
+        let records = records(&client).await?;
+        Ok(Self { client, records, output })
+    }
+
+    pub(super) async fn get(&self, tenant: &TenantName) -> Result<TenantRecord, Failure> {
+        self.records.get(tenant).await.map_err(|error| change_failure(error.into()))
+    }
+
+    /// Changes a tenant's policy, and notes it.
+    pub(super) async fn change(
+        &self,
+        tenant: &TenantName,
+        action: &str,
+        target: &str,
+        change: impl Fn(&mut TenantRecord) -> Result<(), ChangeError>,
+    ) -> Result<TenantRecord, Failure> {
+        let change = |record: &mut TenantRecord| {
+            let before = record.signatures.clone();
+            change(record).map(|()| before)
+        };
+        let (record, before) = self.records.change(tenant, change).await.map_err(change_failure)?;
+        let note = AuditNote::new(tenant, AuditKind::Signatures, action, target);
+        audit::note(&self.client, note.before(&before).after(&record.signatures), self.output).await;
+        Ok(record)
+    }
+}
+
 /// Names what does not run any more.
-async fn note_refused(record: &TenantRecord, connection: &ConnectionArgs, output: Output) -> Result<(), Failure> {
-    let js = async_nats::jetstream::new(connection.connect().await?);
+async fn note_refused(record: &TenantRecord, client: &async_nats::Client, output: Output) -> Result<(), Failure> {
+    let js = async_nats::jetstream::new(client.clone());
     // a broker that nothing was ever pushed to has no catalogue
     let Ok(catalog) = Catalog::open(&js).await else { return Ok(()) };
     for task in catalog.tasks(&record.tenant).await.or_exit(Exit::Broker)? {
