@@ -4,6 +4,7 @@ mod upkeep;
 
 use crate::audit::Auditor;
 use crate::config::{Isolation, RunnerFile, WorkerFile};
+use crate::egress::{Egress, Names};
 use crate::intake::Intake;
 use crate::lease::Leases;
 use crate::nats::audit::NatsAuditor;
@@ -198,7 +199,7 @@ impl Worker {
         let catalog = Catalog::open(&js).await?;
         let (auditor, audit) = NatsAuditor::new(client.clone(), options.name.to_string(), stop_all.clone());
         tracker.spawn(audit);
-        let live = versions(&options, concurrency, runners, &js, &catalog, &book, auditor).await?;
+        let live = versions(&options, concurrency, runners, &js, &catalog, &book, auditor.clone()).await?;
 
         let cancels = Arc::new(Cancels::default());
         let payloads = Payloads::new(js.clone());
@@ -226,6 +227,12 @@ impl Worker {
                 tokio::runtime::Handle::current(),
                 options.file.webhook.allow_private,
             )),
+            egress: Arc::new(Egress::new(
+                tokio::runtime::Handle::current(),
+                Names::System,
+                options.file.egress.allow_private,
+            )),
+            auditor: auditor.clone(),
             errands: Arc::new(NatsErrands::open(client.clone(), &js).await?),
             usage: usage.clone(),
             fanout: options.file.submit.fanout,

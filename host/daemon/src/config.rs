@@ -45,6 +45,8 @@ pub struct WorkerFile {
     pub compile: CompileFile,
     /// Where webhooks may go.
     pub webhook: WebhookFile,
+    /// Where requests of tasks may go.
+    pub egress: EgressFile,
     /// Jobs that jobs submit.
     pub submit: SubmitFile,
 }
@@ -82,6 +84,14 @@ impl Default for RunnerFile {
 #[serde(deny_unknown_fields, default)]
 pub struct WebhookFile {
     /// Also to private, loopback and link-local addresses, which are those of the operator's own network.
+    pub allow_private: bool,
+}
+
+/// Where requests of tasks may go.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EgressFile {
+    /// Also to private, loopback and link-local addresses, where the task is granted the host.
     pub allow_private: bool,
 }
 
@@ -136,6 +146,7 @@ impl Default for WorkerFile {
             ceiling: LimitsWish::default(),
             compile: CompileFile::default(),
             webhook: WebhookFile::default(),
+            egress: EgressFile::default(),
             submit: SubmitFile::default(),
         }
     }
@@ -256,6 +267,7 @@ mod tests {
             ("[ceiling]\nmemory = \"4097MiB\"", "memory"),
             ("[compile]\ncpu_seconds = 0", "cpu_seconds"),
             ("[webhook]\nallow_privat = true", "allow_privat"),
+            ("[egress]\nallow_privat = true", "allow_privat"),
             ("[limits]\nfuel = 0", "fuel"),
             ("[limits]\ntimeout = \"5s\"\nsoft_timeout = \"5s\"", "soft timeout"),
             ("[submit]\nfanout = 1000001", "fanout"),

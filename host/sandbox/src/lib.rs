@@ -38,7 +38,8 @@ pub use attempt::recorded::group::RecordedGroup;
 pub use attempt::recorded::{Recorded, RecordedChild};
 pub use attempt::request::{AttemptControl, AttemptReport, AttemptRequest, JobInfo};
 pub use attempt::services::{
-    Answer, Ask, BlobAsk, ChildGroup, ChildId, ChildJob, GroupHeld, HttpAnswer, HttpAsk, KeyValueAsk, Refusal, Services,
+    Answer, Ask, BlobAsk, ChildGroup, ChildId, ChildJob, GroupHeld, HttpAnswer, HttpAsk, HttpFault, KeyValueAsk,
+    Refusal, Services,
 };
 pub use attempt::simulation::Simulation;
 pub use cache::artifact::ArtifactPath;

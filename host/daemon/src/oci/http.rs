@@ -1,7 +1,7 @@
 //! One HTTP request and its answer, which is read up to a bound.
 
 use super::error::OciError;
-use crate::webhook::io::Io;
+use crate::egress::io::Io;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;

@@ -7,9 +7,11 @@ use super::services::GuestServices;
 use super::telling::Telling;
 use super::{Shared, Step};
 use crate::clock::now;
+use crate::egress::AttemptEgress;
 use crate::ports::{Broker, Delivery, Settlement};
 use crate::registry::ready::ReadyTask;
 use crate::runners::Lost;
+use lovage_job::capability::Grants;
 use lovage_job::event::{Event, Happening, Past};
 use lovage_job::job::Job;
 use lovage_job::limits::Limits;
@@ -61,8 +63,7 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
         env: task.env.clone(),
         grants: grants.clone(),
     };
-    let services =
-        task.asks.then(|| Arc::new(GuestServices::new(&shared.errands, &message, &job, grants, shared.fanout)));
+    let services = task.asks.then(|| Arc::new(services_of(shared, &message, &job, grants)));
     let control = AttemptControl {
         cancel: Some(signal),
         events: Some(telling.sink()),
@@ -79,10 +80,14 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
         services.close().await;
     }
     drop(holds);
-    let report = match ran {
+    let mut report = match ran {
         Ok(report) => report,
         Err(lost) => return Step::End(give_back(shared, &job, &telling, message, lost).await),
     };
+    if let Some(services) = &services {
+        // counted here, whatever the sandbox has seen of it
+        report.meter.egress_bytes = services.egress_bytes();
+    }
     shared.usage.add(&message.tenant, Used::attempt(&report.meter));
     if let Err(error) = telling.end(shared, report.log_truncated).await {
         // what ran without leaving its log behind is run again, like what cannot leave its output behind
@@ -108,6 +113,13 @@ async fn give_back<B: Broker, T>(
     let what = Happening::Released { message: format!("{}; the attempt does not count", lost.reason) };
     shared.broker.tell(&message.tenant, &event_of(shared, job, now(), what)).await;
     release(message)
+}
+
+/// What the worker does for the guest.
+fn services_of<B, T>(shared: &Shared<B, T>, message: &Delivery, job: &Job, grants: Arc<Grants>) -> GuestServices {
+    let (tenant, task) = (message.tenant.clone(), job.subject.task.to_string());
+    let egress = AttemptEgress::new(shared.egress.clone(), shared.auditor.clone(), tenant, task);
+    GuestServices::new(&shared.errands, message, job, grants, shared.fanout, egress)
 }
 
 /// The task's limits with the job's own timeouts, under the operator's ceiling.

@@ -48,6 +48,10 @@ pub struct Shared<B, T> {
     pub errands: Arc<dyn crate::errands::Errands>,
     /// What tenants use.
     pub usage: Arc<crate::usage::Usage>,
+    /// What requests to other hosts go through.
+    pub egress: Arc<crate::egress::Egress>,
+    /// Where refusals are noted.
+    pub auditor: Arc<dyn crate::audit::Auditor>,
     /// The most children of one job.
     pub fanout: u32,
     /// How long results are kept where the task does not say.

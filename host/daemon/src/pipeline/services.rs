@@ -5,6 +5,7 @@
 
 mod group;
 
+use crate::egress::AttemptEgress;
 use crate::errands::{ChildFault, Errands, LEDGER};
 use crate::ports::{BrokerError, Delivery};
 use futures::FutureExt;
@@ -17,7 +18,7 @@ use lovage_job::job::Job;
 use lovage_job::ledger::{Ledger, stored_name};
 use lovage_job::name::{JobId, NameError, TenantName};
 use lovage_job::subject::JobSubject;
-use lovage_sandbox::{ChildGroup, ChildId, ChildJob, GroupHeld, Refusal, Services};
+use lovage_sandbox::{Answer, Ask, ChildGroup, ChildId, ChildJob, GroupHeld, Refusal, Services};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -37,6 +38,7 @@ pub(super) struct GuestServices {
     /// What the task is granted: checked here, whatever the sandbox has checked.
     grants: Arc<Grants>,
     fanout: u32,
+    egress: AttemptEgress,
     book: Mutex<Book>,
 }
 
@@ -60,6 +62,7 @@ impl GuestServices {
         job: &Job,
         grants: Arc<Grants>,
         fanout: u32,
+        egress: AttemptEgress,
     ) -> Self {
         Self {
             errands: errands.clone(),
@@ -69,6 +72,7 @@ impl GuestServices {
             depth: depth_of(&message.headers),
             grants,
             fanout,
+            egress,
             book: Mutex::default(),
         }
     }
@@ -84,6 +88,11 @@ impl GuestServices {
     /// Forgets what the job has kept, for a job that is done.
     pub(super) async fn forget(&self) {
         self.errands.forget(&self.tenant, &self.id);
+    }
+
+    /// Bytes that the attempt sent to other hosts and received from them.
+    pub(super) fn egress_bytes(&self) -> u64 {
+        self.egress.used_bytes()
     }
 
     /// True where this attempt has asked for anything.
@@ -210,6 +219,18 @@ impl Services for GuestServices {
 
     fn load(&self, key: String) -> BoxFuture<'_, Result<Option<Vec<u8>>, Refusal>> {
         async move { self.load_value(&key).await }.boxed()
+    }
+
+    fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<Answer, Refusal>> {
+        async move {
+            match ask {
+                Ask::Http(ask) => Ok(self.egress.ask(ask, &self.grants).await),
+                Ask::KeyValue { .. } | Ask::Blob { .. } | Ask::Secret(_) => {
+                    Err(Refusal::Denied(format!("{} is not to be had here", ask.what())))
+                }
+            }
+        }
+        .boxed()
     }
 }
 

@@ -1,6 +1,8 @@
 //! Guests' errands over a broker in memory: what a retry finds, and where the limits are.
 
 use super::*;
+use crate::audit::NoAuditor;
+use crate::egress::{Egress, Names};
 use bytes::Bytes;
 use lovage_client::NewGroup;
 use lovage_job::header::{self, Headers};
@@ -72,6 +74,12 @@ fn attempt(memory: &Arc<Memory>, depth: u32, grants: Granted, fanout: u32) -> Gu
         subject,
         grants: Arc::new(Grants { submit: grants == MAY, ..Grants::default() }),
         fanout,
+        egress: AttemptEgress::new(
+            Arc::new(Egress::new(tokio::runtime::Handle::current(), Names::System, false)),
+            Arc::new(NoAuditor),
+            TenantName::default_tenant(),
+            "parent".to_owned(),
+        ),
         book: Mutex::default(),
     }
 }

@@ -1,7 +1,7 @@
 //! One POST to an address that was checked: no redirect is followed, and only the start of the answer is read.
 
 use super::answer::Answer;
-use super::io::Io;
+use crate::egress::io::Io;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::header::{HeaderMap, HeaderValue};

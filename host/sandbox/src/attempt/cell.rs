@@ -6,7 +6,7 @@ use crate::attempt::journal::Journal;
 use crate::attempt::memory::MemoryLimiter;
 use crate::attempt::services::Services;
 use crate::capability::scratch::{Folder, ScratchView};
-use crate::shape::egress::NoEgress;
+use crate::shape::egress::Egress;
 use std::sync::Arc;
 use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
@@ -18,7 +18,7 @@ pub(crate) struct Cell {
     pub(crate) table: ResourceTable,
     pub(crate) wasi: WasiCtx,
     pub(crate) http: WasiHttpCtx,
-    pub(crate) egress: NoEgress,
+    pub(crate) egress: Egress,
     pub(crate) memory: MemoryLimiter,
     pub(crate) journal: Journal,
     pub(crate) deadline: Instant,

@@ -12,7 +12,7 @@ use crate::attempt::pipe::{LogPipe, PayloadPipe, ResultPipe};
 use crate::attempt::request::{AttemptControl, AttemptReport, AttemptRequest, JobInfo};
 use crate::capability::scratch::{Folder, SCRATCH_PATH};
 use crate::sandbox::Room;
-use crate::shape::egress::NoEgress;
+use crate::shape::egress::Egress;
 use crate::shape::{Call, Callee};
 use bytes::Bytes;
 use futures::FutureExt;
@@ -164,6 +164,7 @@ async fn attempt<G: Guest>(
         }
     };
     meter.fuel_used = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
+    meter.egress_bytes = store.data().egress.used_bytes();
     meter.memory_peak_bytes = store.data().memory_peak_bytes();
     match end {
         End::Returned(Ok(Ok(answer))) => Ok(answer),
@@ -227,7 +228,7 @@ fn cell(
         table,
         wasi: wasi.build(),
         http,
-        egress: NoEgress(journal.clone()),
+        egress: Egress::new(journal.clone(), control.services.clone(), !request.grants.http.is_empty()),
         memory,
         journal: journal.clone(),
         deadline,

@@ -187,6 +187,58 @@ pub struct HttpAnswer {
     pub wire_bytes: u64,
 }
 
+/// Why there is no answer of another host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HttpFault {
+    /// The task may not do that, or the request is not one.
+    Denied,
+    /// The host has an address that tasks may not reach.
+    AddressProhibited,
+    /// The attempt has made enough requests.
+    TooMany,
+    /// Nobody knows the host.
+    NameUnknown,
+    /// Nobody listens there.
+    ConnectionRefused,
+    /// There was no connection in time.
+    ConnectTimeout,
+    /// The host cannot show that it is the one.
+    Tls,
+    /// The answer, or more of it, did not come in time.
+    ReadTimeout,
+    /// The body of the request is too large.
+    RequestBodySize,
+    /// The body of the answer is too large.
+    ResponseBodySize,
+    /// The answer is cut.
+    Incomplete,
+    /// The answer is not HTTP.
+    Protocol,
+    /// The worker is at fault.
+    Internal,
+}
+
+impl HttpFault {
+    /// What happened, for the audit trail.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Denied => "request denied",
+            Self::AddressProhibited => "address prohibited",
+            Self::TooMany => "too many requests",
+            Self::NameUnknown => "name unknown",
+            Self::ConnectionRefused => "connection refused",
+            Self::ConnectTimeout => "connection timeout",
+            Self::Tls => "tls fault",
+            Self::ReadTimeout => "read timeout",
+            Self::RequestBodySize => "request too large",
+            Self::ResponseBodySize => "answer too large",
+            Self::Incomplete => "answer cut",
+            Self::Protocol => "protocol fault",
+            Self::Internal => "worker fault",
+        }
+    }
+}
+
 /// What to do with a key-value bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyValueAsk {
@@ -236,6 +288,8 @@ pub enum Answer {
     Whether(bool),
     /// An answer of another host.
     Http(HttpAnswer),
+    /// No answer of another host, with the reason for the task's author.
+    HttpFault(HttpFault, String),
     /// Bytes, where there are any.
     Bytes(Option<Vec<u8>>),
     /// A value with its revision.

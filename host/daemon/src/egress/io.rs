@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What is read at once; a webhook's answer is small.
+/// What is read at once.
 const CHUNK: usize = 4 * 1024;
 
 /// A tokio stream as hyper reads and writes it.

@@ -1,9 +1,9 @@
-//! Which addresses a webhook may go to: anyone may name a URL, and a worker stands inside a network where others do not.
+//! Which addresses webhooks and requests of tasks may go to: anyone may name a URL, and a worker stands inside a network where others do not.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether an address belongs to the public internet.
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
