@@ -1,21 +1,22 @@
-//! Jobs that run apart: `--isolation process`. What comes of them is what comes of them in the worker's own process, and
-//! the process they run in has nothing that is worth having.
+//! Jobs that run apart: `--isolation process`. The process they run in has nothing that is worth having, and its death
+//! costs them nothing. How jobs end is the business of the other suites, which run this way with
+//! `LOVAGE_TEST_ISOLATION=process`.
 
+use async_nats::Client as Connection;
 use lovage_client::{Client, NewJob};
-use lovage_job::{
-    name::{JobId, TenantName},
-    outcome::OutcomeKind,
-};
-use lovage_tests::{Jobs, Nats, WITHIN, Worker, WorkerSetup, cli, eventually, push, shared_cache};
+use lovage_job::{name::JobId, outcome::OutcomeKind};
+use lovage_tests::{Cli, Jobs, Nats, WITHIN, Worker, WorkerSetup, cli, eventually, push, shared_cache};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 #[tokio::test]
 async fn every_shape_runs_apart() {
-    let (nats, _worker, jobs) = ground(&["calculator", "wc", "word-stats", "http-echo"]).await;
+    let (_nats, _cli, _worker, jobs) = ground(&["calculator", "wc", "word-stats", "http-echo"]).await;
     for (task, input, output) in [
         ("wc", "a b\nc\n", None),
         ("word-stats", "{\"text\":\"a b a\"}", None),
+        ("http-echo", "hello", None),
         ("add", "{\"a\":20,\"b\":22}", Some("42")),
     ] {
         let result = jobs.run(NewJob::new(task.parse().unwrap(), input.as_bytes().to_vec())).await;
@@ -24,17 +25,140 @@ async fn every_shape_runs_apart() {
             assert_eq!(String::from_utf8_lossy(&result.body), output);
         }
     }
-    drop(nats);
 }
 
-async fn ground(guests: &[&str]) -> (Nats, Worker, Jobs) {
+#[tokio::test]
+async fn each_tenant_has_a_process_with_nothing_in_it() {
     let nats = Nats::start();
-    guests.iter().for_each(|guest| push(&cli(&nats), guest, &[]));
+    let cli = cli(&nats);
+    push(&cli, "hostile", &["--export", "sleepy"]);
+    push(&lovage_tests::cli(&nats).tenant("beta"), "hostile", &["--export", "sleepy"]);
+    let _worker = apart(&nats, "apart").start();
+    let jobs = Jobs::of(&nats).await;
+    let beta = Client::new(nats.connect().await as Connection, "beta".parse().unwrap());
+    let (one, two) = (sleepy(20_000), sleepy(20_000));
+    let ours = jobs.client.submit(one).await.unwrap().id;
+    let theirs = eventually("beta's streams", WITHIN, async || beta.submit(two.clone()).await).await.id;
+    let runners = runners(&cli, |all| all.iter().filter(|runner| runner["running"] == 1).count() == 2).await;
+    assert_ne!(runners[0]["pid"], runners[1]["pid"]);
+    let tenants: Vec<&str> = runners.iter().map(|runner| runner["tenant"].as_str().unwrap()).collect();
+    assert_eq!(tenants, ["beta", "default"]);
+    for runner in &runners {
+        assert_eq!(runner["jail"]["seccomp"], json!(true));
+        let pid = pid_of(runner);
+        assert_eq!(fs::read(format!("/proc/{pid}/environ")).unwrap(), b"", "no environment");
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        assert_eq!((field("Seccomp:"), field("NoNewPrivs:")), (Some("2"), Some("1")), "{status}");
+        for descriptor in fs::read_dir(format!("/proc/{pid}/fd")).unwrap() {
+            let target = fs::read_link(descriptor.unwrap().path()).unwrap_or_default();
+            let target = target.to_string_lossy().into_owned();
+            let expected = ["socket:", "pipe:", "/dev/null", "/memfd:"].iter().any(|known| target.starts_with(known))
+                || target.ends_with("/pagemap");
+            assert!(expected, "an open {target}");
+        }
+        let sockets = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+        let sockets = sockets.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
+        assert_eq!(sockets.filter(|target| target.to_string_lossy().starts_with("socket:")).count(), 1);
+    }
+    jobs.client.cancel(&ours, "enough").await.unwrap();
+    beta.cancel(&theirs, "enough").await.unwrap();
+    let result = jobs.result(&ours).await;
+    assert_eq!(result.record.outcome, OutcomeKind::Cancelled, "a cancel reaches the runner");
+    assert_eq!(beta.wait(&theirs, Some(WITHIN)).await.unwrap().record.outcome, OutcomeKind::Cancelled);
+}
+
+#[tokio::test]
+async fn job_whose_runner_is_killed_completes_as_its_first_attempt() {
+    let (_nats, cli, mut worker, jobs) = ground(&["hostile"]).await;
+    let id = jobs.client.submit(sleepy(3_000)).await.unwrap().id;
+    kill(&running(&cli).await);
+    worker.says("that the runner died", WITHIN, |line| line.contains("killed from outside (SIGKILL)"));
+    let result = jobs.result(&id).await;
+    assert_eq!((result.record.outcome, result.record.attempt), (OutcomeKind::Completed, 1), "{:?}", result.error);
+    assert_eq!(worker.ended(), None);
+}
+
+#[tokio::test]
+async fn component_that_kills_three_runners_is_quarantined_and_its_neighbour_is_not() {
+    let (_nats, cli, _worker, jobs) = ground(&["hostile", "calculator"]).await;
+    let shown = || cli.json(["task", "show", "sleepy"])["runner_deaths"].clone();
+    let killer: JobId = jobs.client.submit(sleepy(60_000).id("killer".parse().unwrap())).await.unwrap().id;
+    for deaths in 1..=3 {
+        kill(&running(&cli).await);
+        let noted = async || match shown()["1"].as_array().map_or(0, Vec::len) {
+            count if count == deaths => Ok(()),
+            count => Err(format!("{count} deaths are noted")),
+        };
+        eventually("the death to be noted", WITHIN, noted).await;
+    }
+    let result = jobs.result(&killer).await;
+    assert_eq!(result.record.outcome, OutcomeKind::Quarantined, "{:?}", result.error);
+    assert!(result.error.unwrap().message.contains("3 runners died of component"));
+    assert_eq!(jobs.letter(&killer).await.error.kind, OutcomeKind::Quarantined);
+    assert_eq!(jobs.run(sleepy(1)).await.record.outcome, OutcomeKind::Quarantined, "no other job of it runs");
+    let neighbour = NewJob::new("add".parse().unwrap(), b"{\"a\":20,\"b\":22}".to_vec());
+    assert_eq!(jobs.run(neighbour).await.record.outcome, OutcomeKind::Completed);
+    cli.ok(["task", "unquarantine", "sleepy"]);
+    assert_eq!(shown(), json!({}));
+    let runs = async || match jobs.run(sleepy(1)).await.record.outcome {
+        OutcomeKind::Completed => Ok(()),
+        other => Err(other),
+    };
+    eventually("it to run again", WITHIN, runs).await;
+}
+
+#[tokio::test]
+async fn runners_end_with_a_worker_that_is_killed() {
+    let (_nats, cli, mut worker, jobs) = ground(&["hostile"]).await;
+    jobs.client.submit(sleepy(60_000)).await.unwrap();
+    let pid = pid_of(&running(&cli).await);
+    worker.kill9();
+    let gone = async || match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        // one that nobody has waited for yet has ended all the same
+        Ok(stat) if !stat.contains(") Z") => Err(stat),
+        _ => Ok(()),
+    };
+    eventually("the runner to end", WITHIN, gone).await;
+}
+
+async fn ground(guests: &[&str]) -> (Nats, Cli, Worker, Jobs) {
+    let nats = Nats::start();
+    let cli = cli(&nats);
+    guests.iter().for_each(|guest| push(&cli, guest, &[]));
     let worker = apart(&nats, "apart").start();
     let jobs = Jobs::of(&nats).await;
-    (nats, worker, jobs)
+    (nats, cli, worker, jobs)
 }
 
 fn apart(nats: &Nats, name: &str) -> WorkerSetup {
     Worker::of(nats).name(name).cache_dir(shared_cache()).arg("--isolation").arg("process")
+}
+
+fn sleepy(ms: u64) -> NewJob {
+    NewJob::json("sleepy".parse().unwrap(), &json!(ms)).unwrap().timeout(Duration::from_secs(80))
+}
+
+/// The runners of the one worker, once they are as expected.
+async fn runners(cli: &Cli, expected: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    let found = async || {
+        let workers = cli.json(["workers"]);
+        let runners = workers[0]["runners"].as_array().cloned().unwrap_or_default();
+        if expected(&runners) { Ok(runners) } else { Err(workers.to_string()) }
+    };
+    eventually("the runners", WITHIN, found).await
+}
+
+/// The runner that runs something.
+async fn running(cli: &Cli) -> Value {
+    let all = runners(cli, |all| all.iter().any(|runner| runner["running"] == 1)).await;
+    all.into_iter().find(|runner| runner["running"] == 1).unwrap()
+}
+
+fn pid_of(runner: &Value) -> i32 {
+    runner["pid"].as_i64().unwrap().try_into().unwrap()
+}
+
+fn kill(runner: &Value) {
+    kill_process(Pid::from_raw(pid_of(runner)).unwrap(), Signal::KILL).unwrap();
 }

@@ -10,6 +10,7 @@ use crate::lease::Leases;
 use crate::nats::audit::NatsAuditor;
 use crate::nats::broker::NatsBroker;
 use crate::nats::control::Cancels;
+use crate::nats::deaths::DeathNotes;
 use crate::nats::errands::NatsErrands;
 use crate::nats::logs::Logs;
 use crate::nats::meter::Meters;
@@ -42,7 +43,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch as signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use upkeep::{follow_cancels, follow_catalog, follow_rules, keep_leases, log_end, release_all, tell_events};
+use upkeep::{follow_cancels, follow_catalog, follow_deaths, follow_rules, keep_leases, log_end, release_all, tell_events};
 
 /// Events of guests that wait to be told.
 const HEARD_MAX: usize = 1024;
@@ -202,6 +203,7 @@ impl Worker {
         let live = versions(&options, concurrency, runners, &js, &catalog, &book, auditor.clone()).await?;
 
         let cancels = Arc::new(Cancels::default());
+        let deaths = Arc::new(DeathNotes::new(js.get_key_value(lovage_job::subject::asset::CONTROL).await?));
         let payloads = Payloads::new(js.clone());
         let settler = Settler::new(client.clone(), payloads.clone());
         let (heard, hears) = mpsc::channel(HEARD_MAX);
@@ -213,6 +215,7 @@ impl Worker {
                 payloads,
                 logs: Logs::new(client.clone(), options.file.replicas),
                 cancels: cancels.clone(),
+                deaths: deaths.clone(),
                 rules: rules.clone(),
                 permits: permits.clone(),
                 runtime: tokio::runtime::Handle::current(),
@@ -251,6 +254,7 @@ impl Worker {
         tracker.spawn(meters.run(stop_all.clone()));
         follow_rules(&js, &rules, &permits, &stop_all, &tracker).await?;
         follow_cancels(&js, &cancels, &running, &stop_all, &tracker).await?;
+        follow_deaths(&js, &deaths, &stop_all, &tracker).await?;
         follow_catalog(&catalog, &live, &stop_all, &tracker).await;
         let (missing, misses) = mpsc::channel::<SourceName>(64);
         let tenants = Arc::new(Tenants {

@@ -12,6 +12,7 @@ use lovage_job::capability::Grants;
 use lovage_job::catalog::VersionRef;
 use lovage_job::crash::CrashRecord;
 use lovage_job::dead::DeadLetter;
+use lovage_job::deaths::{DeathNote, Deaths};
 use lovage_job::decode::Origin;
 use lovage_job::event::Event;
 use lovage_job::flow::Led;
@@ -233,6 +234,15 @@ pub trait Broker: Schedules + Send + Sync + 'static {
         limit: &Applied,
         rate: &Rate,
     ) -> impl Future<Output = Result<UnixMs, BrokerError>> + Send;
+    /// Why no job of a component may run: its runners died of it. A local look-up.
+    fn quarantined(&self, tenant: &TenantName, digest: &Digest) -> Option<String>;
+    /// Notes that a runner died of a component.
+    fn note_death(
+        &self,
+        tenant: &TenantName,
+        digest: &Digest,
+        note: DeathNote,
+    ) -> impl Future<Output = Result<Deaths, BrokerError>> + Send;
     /// The reason for which a job was cancelled, where it was.
     fn cancelled(&self, tenant: &TenantName, id: &JobId) -> Option<String>;
 }

@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod child;
 pub mod crash;
 pub mod dead;
+pub mod deaths;
 pub mod decode;
 pub mod event;
 pub mod flow;

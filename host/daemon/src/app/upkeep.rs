@@ -6,6 +6,7 @@ use crate::intake::Intake;
 use crate::lease::Leases;
 use crate::nats::broker::NatsBroker;
 use crate::nats::control::{Cancelled, Cancels, watch};
+use crate::nats::deaths::{DeathNotes, PATTERN};
 use crate::nats::permits::Permits;
 use crate::nats::rules::{PATTERNS, Rules};
 use crate::nats::settle::{RELEASED_TOGETHER, Settler};
@@ -130,6 +131,26 @@ pub(super) async fn follow_cancels(
         watch(&bucket, "*.cancel.*", &stop, Some(caught_up), each).await;
     });
     ready.await.context("the cancels cannot be read")
+}
+
+/// Follows which components are quarantined. Returns once those that are now are known.
+pub(super) async fn follow_deaths(
+    js: &jetstream::Context,
+    deaths: &Arc<DeathNotes>,
+    stop: &CancellationToken,
+    tracker: &TaskTracker,
+) -> anyhow::Result<()> {
+    let bucket = js.get_key_value(lovage_job::subject::asset::CONTROL).await?;
+    let (deaths, stop) = (deaths.clone(), stop.clone());
+    let (caught_up, ready) = tokio::sync::oneshot::channel();
+    tracker.spawn(async move {
+        let each = |change| {
+            deaths.apply(&change);
+            std::future::ready(())
+        };
+        watch(&bucket, PATTERN, &stop, Some(caught_up), each).await;
+    });
+    ready.await.context("the notes on runners cannot be read")
 }
 
 /// Applies the catalogue as it changes. Each task is made ready on its own, so that a slow compilation holds up no

@@ -1,6 +1,7 @@
 //! `lovage task`: what tasks there are, which version each alias names, and what each is granted.
 
 pub(super) mod allow;
+mod deaths;
 mod export;
 mod signed;
 
@@ -69,6 +70,11 @@ pub enum TaskCommand {
         #[arg(required = true, value_name = "CAPABILITY")]
         capabilities: Vec<Denial>,
     },
+    /// Let jobs of a task run again whose components were quarantined, because runners died of them.
+    Unquarantine {
+        /// The task.
+        task: TaskName,
+    },
     /// Bring a version to a registry, as an artefact of the common layout for WebAssembly.
     Export(export::ExportArgs),
     /// Remove a version that no alias names, or a whole task.
@@ -111,6 +117,7 @@ pub(super) async fn main(command: TaskCommand, connection: &ConnectionArgs, outp
         }
         TaskCommand::Allow { task, capabilities } => allow::allow(&catalog, &js, &trail, &task, &capabilities).await,
         TaskCommand::Deny { task, capabilities } => allow::deny(&catalog, &trail, &task, &capabilities).await,
+        TaskCommand::Unquarantine { task } => deaths::lift(&js, &catalog, tenant, &task, output).await,
         TaskCommand::Export(args) => export::main(&args, &catalog, &Components::new(js), tenant, output).await,
         TaskCommand::Rm { task, version, all } => {
             remove(&catalog, &Components::new(js), &trail, &task, version, all).await
@@ -231,12 +238,14 @@ async fn show(
         Some(shown) => Some(Standing::of(js, tenant, task, shown).await?),
         None => None,
     };
+    let died = deaths::of(js, tenant, &record).await?;
     if output.json {
         let preview = shown.as_ref().map(|shown| shown.retry.preview().collect::<Vec<_>>());
         let retry_on = shown.as_ref().map(|shown| shown.retry.retry_on);
         output.value(&serde_json::json!({
             "task": record, "version": shown, "retry_on": retry_on, "retry_preview": preview,
             "signatures": standing.map(|standing| standing.json()),
+            "runner_deaths": died.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         }))?;
         return Ok(Exit::Done);
     }
@@ -248,6 +257,7 @@ async fn show(
         output.line(&format!("version   {}  {}  {}", entry.version, entry.digest.short(), when(entry.pushed)))?;
     }
     allow::show(&record.grants, output)?;
+    deaths::show(&died, output)?;
     match shown {
         Some(shown) => show_version(&shown, standing.as_ref(), output),
         None => Ok(Exit::Done),

@@ -6,7 +6,7 @@ use super::{Exit, Failure, Output};
 use clap::{Args, Subcommand};
 use lovage_client::WorkerError;
 use lovage_job::name::JobId;
-use lovage_job::worker::WorkerInfo;
+use lovage_job::worker::{RunnerInfo, WorkerInfo};
 
 /// See the workers that run now, and tell one to rest, to go on or to end.
 #[derive(Debug, Args)]
@@ -80,6 +80,28 @@ fn list(workers: &[WorkerInfo], output: Output) -> Result<Exit, Failure> {
         };
         output
             .table(&["WORKER", "STATE", "RUNNING", "QUEUES", "SINCE", "VERSION"], workers.iter().map(row).collect())?;
+        show_runners(workers, output)?;
     }
     Ok(Exit::Done)
+}
+
+/// The processes in which jobs run, where they run apart.
+fn show_runners(workers: &[WorkerInfo], output: Output) -> Result<(), Failure> {
+    let runners = workers.iter().flat_map(|worker| worker.runners.iter().map(move |runner| (&worker.name, runner)));
+    let row = |(worker, runner): (&JobId, &RunnerInfo)| {
+        let jail = if runner.jail.seccomp { "seccomp, " } else { "" };
+        vec![
+            worker.to_string(),
+            runner.tenant.to_string(),
+            runner.pid.to_string(),
+            runner.running.to_string(),
+            runner.alone.as_ref().map(|digest| digest.short().to_string()).unwrap_or_default(),
+            format!("{jail}landlock {}", runner.jail.landlock),
+        ]
+    };
+    let rows: Vec<Vec<String>> = runners.map(row).collect();
+    match rows.is_empty() {
+        true => Ok(()),
+        false => output.table(&["WORKER", "TENANT", "RUNNER", "RUNNING", "ALONE", "JAIL"], rows),
+    }
 }

@@ -1,6 +1,7 @@
 //! The broker behind the pipeline's port.
 
 use super::control::Cancels;
+use super::deaths::DeathNotes;
 use super::logs::Logs;
 use super::permits::Permits;
 use super::rules::Rules;
@@ -10,6 +11,7 @@ use crate::ports::{Broker, BrokerError, Delivery, GiveBack, Settlement};
 use async_nats::Client;
 use bytes::Bytes;
 use lovage_job::crash::CrashRecord;
+use lovage_job::deaths::{DeathNote, Deaths};
 use lovage_job::event::Event;
 use lovage_job::job::Job;
 use lovage_job::limit::{Applied, JobRules, Rate};
@@ -38,6 +40,8 @@ pub struct NatsBroker {
     pub logs: Logs,
     /// What was cancelled.
     pub cancels: Arc<Cancels>,
+    /// Runners that died, by component.
+    pub deaths: Arc<DeathNotes>,
     /// Limits and pauses.
     pub rules: Arc<Rules>,
     /// What this worker's jobs hold under limits.
@@ -101,6 +105,19 @@ impl Broker for NatsBroker {
 
     async fn place(&self, job: &Job, limit: &Applied, rate: &Rate) -> Result<UnixMs, BrokerError> {
         self.permits.place(job, limit, rate).await
+    }
+
+    fn quarantined(&self, tenant: &TenantName, digest: &Digest) -> Option<String> {
+        self.deaths.reason(tenant, digest)
+    }
+
+    async fn note_death(
+        &self,
+        tenant: &TenantName,
+        digest: &Digest,
+        note: DeathNote,
+    ) -> Result<Deaths, BrokerError> {
+        self.deaths.add(tenant, digest, note).await
     }
 
     fn cancelled(&self, tenant: &TenantName, id: &JobId) -> Option<String> {

@@ -9,6 +9,7 @@ mod confirm;
 pub mod control;
 pub mod crashes;
 mod desk;
+pub mod deaths;
 pub mod errands;
 mod follow;
 mod heed;

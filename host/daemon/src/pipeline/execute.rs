@@ -10,8 +10,9 @@ use crate::clock::now;
 use crate::egress::AttemptEgress;
 use crate::ports::{Broker, Delivery, Settlement};
 use crate::registry::ready::ReadyTask;
-use crate::runners::Lost;
 use lovage_job::capability::Grants;
+use crate::runners::{Blame, Lost};
+use lovage_job::deaths::DeathNote;
 use lovage_job::event::{Event, Happening, Past};
 use lovage_job::job::Job;
 use lovage_job::limits::Limits;
@@ -109,6 +110,16 @@ async fn give_back<B: Broker, T>(
     tracing::warn!(job.id = %job.id, task = %task, reason = %lost.reason, "attempt lost, job released");
     if let Err(error) = telling.end(shared, true).await {
         tracing::debug!(job.id = %job.id, error = %error, "the log of a lost attempt is not stored");
+    }
+    if let Some(Blame { tenant, digest, how }) = lost.blame {
+        let note = DeathNote { at: now(), worker: shared.worker.to_string(), how };
+        match shared.broker.note_death(&tenant, &digest, note).await {
+            Ok(deaths) if deaths.is_quarantine() => {
+                tracing::warn!(tenant = %tenant, component.digest = %digest, "component quarantined: its runners died of it");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(component.digest = %digest, error = %error, "the death of a runner is not noted"),
+        }
     }
     let what = Happening::Released { message: format!("{}; the attempt does not count", lost.reason) };
     shared.broker.tell(&message.tenant, &event_of(shared, job, now(), what)).await;

@@ -26,9 +26,12 @@ pub(super) async fn resolve<B: Broker, T: Tasks>(shared: &Shared<B, T>, admitted
     let wanted = job.wishes.version.as_ref();
     let found = shared.tasks.resolve(&message.tenant, &job.subject.task, wanted, job.pinned.as_ref(), &job.id).await;
     let error = match found {
-        Ok(Resolution::Ready(task, grants)) => match task.input.check(&input) {
-            Ok(()) => return Step::Next(Ready { job, task, grants, input, message, holds }),
-            Err(error) => JobError::new(OutcomeKind::BadInput, error.to_string()),
+        Ok(Resolution::Ready(task, grants)) => match shared.broker.quarantined(&message.tenant, &task.digest) {
+            Some(reason) => JobError::new(OutcomeKind::Quarantined, reason),
+            None => match task.input.check(&input) {
+                Ok(()) => return Step::Next(Ready { job, task, grants, input, message, holds }),
+                Err(error) => JobError::new(OutcomeKind::BadInput, error.to_string()),
+            },
         },
         Ok(Resolution::Unknown(reason)) => JobError::new(OutcomeKind::UnknownTask, reason),
         Ok(Resolution::Broken(reason)) => JobError::new(OutcomeKind::BadComponent, reason),

@@ -5,6 +5,9 @@
 
 use crate::compile::limits::{CompileLimits, SINGLE_PASS_VARIABLE};
 use crate::engine::config::compiling;
+use crate::jail::calls::{NewThreads, forbid_calls};
+use crate::jail::files::forbid_files;
+use crate::jail::held::JailError;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -57,7 +60,14 @@ fn limit_self(limits: &CompileLimits) -> Result<(), ChildError> {
     set(Resource::Fsize, limit(0, 0))?;
     // The first signal can be told apart from a kill; the second cannot be ignored.
     set(Resource::Cpu, limit(limits.cpu_seconds, limits.cpu_seconds.saturating_add(1)))?;
-    set(Resource::As, limit(limits.memory_bytes, limits.memory_bytes))
+    set(Resource::As, limit(limits.memory_bytes, limits.memory_bytes))?;
+    shut_in().map_err(|error| host("shut the compiler in", error))
+}
+
+/// No file, no network, no other process; before the first byte of the component is read.
+fn shut_in() -> Result<(), JailError> {
+    forbid_files()?;
+    forbid_calls(NewThreads::Yes)
 }
 
 fn read_component() -> Result<Vec<u8>, ChildError> {

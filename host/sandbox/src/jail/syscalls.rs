@@ -14,6 +14,7 @@ const THREADS: &[c_long] = &[
     libc::SYS_exit,
     libc::SYS_futex,
     libc::SYS_gettid,
+    libc::SYS_sysinfo,
     libc::SYS_rseq,
     libc::SYS_sched_getaffinity,
     libc::SYS_sched_yield,
