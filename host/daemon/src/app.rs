@@ -43,7 +43,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch as signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use upkeep::{follow_cancels, follow_catalog, follow_deaths, follow_rules, keep_leases, log_end, release_all, tell_events};
+use upkeep::{
+    follow_cancels, follow_catalog, follow_deaths, follow_rules, keep_leases, log_end, release_all, tell_events,
+};
 
 /// Events of guests that wait to be told.
 const HEARD_MAX: usize = 1024;

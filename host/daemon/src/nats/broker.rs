@@ -111,12 +111,7 @@ impl Broker for NatsBroker {
         self.deaths.reason(tenant, digest)
     }
 
-    async fn note_death(
-        &self,
-        tenant: &TenantName,
-        digest: &Digest,
-        note: DeathNote,
-    ) -> Result<Deaths, BrokerError> {
+    async fn note_death(&self, tenant: &TenantName, digest: &Digest, note: DeathNote) -> Result<Deaths, BrokerError> {
         self.deaths.add(tenant, digest, note).await
     }
 

@@ -118,7 +118,9 @@ async fn give_back<B: Broker, T>(
                 tracing::warn!(tenant = %tenant, component.digest = %digest, "component quarantined: its runners died of it");
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(component.digest = %digest, error = %error, "the death of a runner is not noted"),
+            Err(error) => {
+                tracing::warn!(component.digest = %digest, error = %error, "the death of a runner is not noted")
+            }
         }
     }
     let what = Happening::Released { message: format!("{}; the attempt does not count", lost.reason) };

@@ -68,11 +68,11 @@ fn listing(threads: NewThreads) -> Result<SeccompFilter, BackendError> {
     let own = u64::from(std::process::id());
     rules.insert(libc::SYS_tgkill, vec![argument(0, SeccompCmpOp::Eq, own)?]);
     rules.insert(libc::SYS_kill, vec![argument(0, SeccompCmpOp::Eq, own)?]);
+    // A thread gives itself its name; one that was started before may come to that only now.
+    let set_name = u64::from(libc::PR_SET_NAME.cast_unsigned());
+    rules.insert(libc::SYS_prctl, vec![argument(0, SeccompCmpOp::Eq, set_name)?]);
     if threads == NewThreads::Yes {
         let flag = u64::from(libc::CLONE_THREAD.cast_unsigned());
-        // A thread gives itself its name.
-        let set_name = u64::from(libc::PR_SET_NAME.cast_unsigned());
-        rules.insert(libc::SYS_prctl, vec![argument(0, SeccompCmpOp::Eq, set_name)?]);
         rules.insert(libc::SYS_clone, vec![argument(0, SeccompCmpOp::MaskedEq(flag), flag)?]);
     }
     SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch()?)
