@@ -32,6 +32,7 @@ mod registry_oci;
 mod retries;
 mod rolling;
 mod schedules;
+mod scratch;
 mod server;
 mod shapes;
 mod signatures;

@@ -30,6 +30,9 @@
 //! | `panics` | message or none | panics |
 //! | `trap` | none | traps in `touch_the_wire`, called by `lift_the_lid`, called by `open_the_box` |
 //! | `exit` | code | ends the program; WASI 0.2 tells a host only whether the code was 0 |
+//! | `files` | none | does with files what programs do; the steps that went well |
+//! | `misuse` | `{"how", "count"?}` | fills or leaves the scratch folder; `{"done", "refusal", "left"}` |
+//! | `leave-behind` | `{"succeed_on"?}` | leaves a file behind, fails before that attempt; what it found |
 //! | `echo` | bytes | gives them back with their media type |
 //! | `context` | bytes | gives back the job, arguments and environment as JSON |
 
@@ -42,3 +45,4 @@ mod noise;
 mod randomness;
 mod reflect;
 mod resume;
+mod scratch;

@@ -3,6 +3,7 @@
 use crate::component::{Component, TestError};
 use crate::report::{Attempt, Report, WholeRun};
 use bytes::Bytes;
+use lovage_job::capability::{Capability, Grants};
 use lovage_job::catalog::{Encoding, Export};
 use lovage_job::child::FANOUT_DEFAULT;
 use lovage_job::limits::{Limits, LimitsWish};
@@ -47,6 +48,7 @@ pub struct TaskTest {
     seed: u64,
     cancelled: Option<String>,
     grants: bool,
+    allowed: Vec<String>,
     fanout: u32,
     depth: u32,
     checkpoints: Vec<(String, Vec<u8>)>,
@@ -84,6 +86,7 @@ impl TaskTest {
             seed: 0,
             cancelled: None,
             grants: true,
+            allowed: Vec::new(),
             fanout: FANOUT_DEFAULT,
             depth: 0,
             checkpoints: Vec::new(),
@@ -169,6 +172,13 @@ impl TaskTest {
         self
     }
 
+    /// Grants the task something beyond its sandbox, written as for `lovage push --allow`, such as `scratch=8MiB`.
+    #[must_use]
+    pub fn allow(mut self, capability: &str) -> Self {
+        self.allowed.push(capability.to_owned());
+        self
+    }
+
     /// The component is not granted to submit jobs.
     #[must_use]
     pub fn without_grants(mut self) -> Self {
@@ -249,6 +259,8 @@ impl TaskTest {
         if let (None, Some(attempts)) = (&self.retry, export.attempts_max) {
             retry.attempts_max = attempts.clamp(1, ATTEMPTS_MAX);
         }
+        let grants = self.allowed.iter().map(|text| text.parse::<Capability>());
+        let grants: Grants = grants.collect::<Result<_, _>>().map_err(|error| TestError::Test(error.to_string()))?;
         let since = self.component.runtime.block_on(async { tokio::time::Instant::now() });
         Ok(Stage {
             task: self.component.sandbox.load(&self.component.artifact, &export.entry)?,
@@ -256,6 +268,7 @@ impl TaskTest {
             export: export.clone(),
             check,
             services: Arc::new(services),
+            grants: Arc::new(grants),
             retry,
             simulation: Simulation { since, wall: Duration::from_millis(start.0), seed: self.seed },
         })
@@ -310,7 +323,7 @@ impl TaskTest {
             limits: Arc::new(stage.limits.clone()),
             args: Arc::default(),
             env: Arc::default(),
-            grants: Arc::default(),
+            grants: stage.grants.clone(),
         }
     }
 
@@ -342,6 +355,7 @@ struct Stage {
     check: InputCheck,
     limits: Limits,
     services: Arc<Recorded>,
+    grants: Arc<Grants>,
     retry: RetryPolicy,
     simulation: Simulation,
 }

@@ -11,6 +11,7 @@ use crate::clock::now;
 use crate::config::WorkerFile;
 use crate::registry::push::{PushError, check};
 use clap::Args;
+use lovage_job::capability::Capability;
 use lovage_job::catalog::{Encoding, Export, Shape};
 use lovage_job::limits::Limits;
 use lovage_job::outcome::{JobError, Outcome};
@@ -46,6 +47,9 @@ pub struct RunArgs {
     /// A variable for a program's environment; may be given several times.
     #[arg(long = "env", value_name = "K=V", value_parser = variable)]
     env: Vec<(String, String)>,
+    /// Grant the task something beyond its sandbox, such as scratch=SIZE; may be given several times.
+    #[arg(long = "allow", value_name = "CAPABILITY")]
+    grants: Vec<Capability>,
     #[command(flatten)]
     limits: LimitArgs,
     /// Where compiled components are kept [default: the user's cache].
@@ -119,7 +123,7 @@ fn request(args: &RunArgs, export: &Export, input: bytes::Bytes, limits: &Limits
         limits: Arc::new(limits.clone()),
         args: args.args.clone().into(),
         env: args.env.clone().into(),
-        grants: Arc::default(),
+        grants: Arc::new(args.grants.iter().cloned().collect()),
     }
 }
 

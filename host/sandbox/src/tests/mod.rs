@@ -9,5 +9,6 @@ mod handler;
 mod inspect;
 mod limits;
 mod load;
+mod scratch;
 mod services;
 mod support;

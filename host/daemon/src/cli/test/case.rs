@@ -39,6 +39,8 @@ pub(super) struct Case {
     seed: u64,
     cancelled: Option<String>,
     may_submit: Option<bool>,
+    /// What the task is granted, as for `push --allow`.
+    allow: Vec<String>,
     checkpoints: BTreeMap<String, Value>,
     pub(super) expect: Expect,
 }
@@ -110,6 +112,7 @@ impl Case {
         test = self.id.iter().fold(test, |test, id| test.id(id));
         test = self.at.iter().fold(test, |test, at| test.at(at));
         test = self.retry.iter().fold(test, |test, policy| test.retry(policy.clone()));
+        test = self.allow.iter().fold(test, |test, capability| test.allow(capability));
         test = self.cancelled.iter().fold(test, |test, reason| test.cancelled(reason));
         Ok(if self.may_submit == Some(false) { test.without_grants() } else { test })
     }
