@@ -163,7 +163,8 @@ async fn versions(
     auditor: Arc<dyn Auditor>,
 ) -> anyhow::Result<Arc<Live>> {
     let compiler = compiler(&options.file, &options.cache_dir, &options.compiler)?;
-    let ground = ground(options, concurrency, runners)?;
+    let all = concurrency + GuestsConfig::light(concurrency);
+    let ground = ground(options, all, runners)?;
     let components = Components::new(js.clone());
     let gate = Gate::new(book.clone(), TenantRecords::open(js).await?, auditor);
     let loader = Loader::new(ground, compiler, catalog.clone(), components, options.file.limit_policy(), gate);
