@@ -278,8 +278,10 @@ pub(super) fn failure(error: &SubmitError) -> Failure {
     let exit = match error {
         SubmitError::Invalid(_) | SubmitError::BadInput { .. } | SubmitError::PayloadTooLarge { .. } => Exit::Usage,
         SubmitError::UnknownTask { .. } | SubmitError::UnknownVersion(_) => Exit::NotFound,
-        SubmitError::QueueFull { .. }
-        | SubmitError::NoSuchTenant(_)
+        SubmitError::OverTenantPayload { .. } | SubmitError::QueueFull { .. } | SubmitError::TooManyDelayed { .. } => {
+            Exit::Quota
+        }
+        SubmitError::NoSuchTenant(_)
         | SubmitError::Payload(_)
         | SubmitError::Refused { .. }
         | SubmitError::Key { .. }

@@ -118,7 +118,11 @@ async fn slow_jobs_are_asked_for_only_when_a_thread_has_room() {
 #[tokio::test]
 async fn a_later_rank_goes_only_when_no_earlier_one_has_jobs() {
     let intake = Arc::new(Intake::default());
-    let (low, urgent, calm) = (intake.add_source(&tenant("t"), 9, 2), intake.add_source(&tenant("t"), 3, 0), intake.add_source(&tenant("t"), 1, 0));
+    let (low, urgent, calm) = (
+        intake.add_source(&tenant("t"), 9, 2),
+        intake.add_source(&tenant("t"), 3, 0),
+        intake.add_source(&tenant("t"), 1, 0),
+    );
     let middle = intake.add_source(&tenant("t"), 1, 1);
     for _ in 0..8 {
         for (source, subject) in [(&low, "low"), (&middle, "middle"), (&urgent, "urgent"), (&calm, "calm")] {
@@ -127,11 +131,7 @@ async fn a_later_rank_goes_only_when_no_earlier_one_has_jobs() {
     }
     let subjects = |jobs: Vec<Taken>| jobs.into_iter().map(|taken| taken.job.subject).collect::<Vec<_>>();
     let first = subjects(intake.take(8).await.unwrap());
-    assert_eq!(
-        first.iter().filter(|subject| *subject == "urgent").count(),
-        6,
-        "shares hold inside a rank: {first:?}"
-    );
+    assert_eq!(first.iter().filter(|subject| *subject == "urgent").count(), 6, "shares hold inside a rank: {first:?}");
     assert_eq!(first.iter().filter(|subject| *subject == "calm").count(), 2, "{first:?}");
     let mut rest = subjects(intake.take(9).await.unwrap());
     assert_eq!(rest.split_off(8), ["middle"], "and one room at the end is the next rank's");
