@@ -276,11 +276,12 @@ fn fresh_id() -> Option<JobId> {
 /// The exit code of a submission that failed, and what to do about it.
 pub(super) fn failure(error: &SubmitError) -> Failure {
     let exit = match error {
-        SubmitError::Invalid(_) | SubmitError::BadInput { .. } | SubmitError::PayloadTooLarge { .. } => Exit::Usage,
+        SubmitError::Invalid(_)
+        | SubmitError::BadInput { .. }
+        | SubmitError::OverTenantPayload { .. }
+        | SubmitError::PayloadTooLarge { .. } => Exit::Usage,
         SubmitError::UnknownTask { .. } | SubmitError::UnknownVersion(_) => Exit::NotFound,
-        SubmitError::OverTenantPayload { .. } | SubmitError::QueueFull { .. } | SubmitError::TooManyDelayed { .. } => {
-            Exit::Quota
-        }
+        SubmitError::QueueFull { .. } | SubmitError::TooManyDelayed { .. } => Exit::Quota,
         SubmitError::NoSuchTenant(_)
         | SubmitError::Payload(_)
         | SubmitError::Refused { .. }
