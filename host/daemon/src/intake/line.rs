@@ -53,7 +53,7 @@ impl Line {
             // alone in its rank, a source gets all the room there is; beside others, a job at a time
             let alone = self.turns.first().is_none_or(|(next, _, _)| *next != rank);
             let count = if alone { left } else { 1 }.min(source.waiting.len());
-            let pace = source.taken_last.replace(now).map(|last| now.duration_since(last));
+            let pace = source.take_pace(count, now);
             for (job, since) in source.waiting.drain(..count) {
                 source.window = adapted(source.window, now.duration_since(since), pace);
                 give(job);

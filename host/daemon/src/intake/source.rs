@@ -16,8 +16,11 @@ const WAIT_LONG: Duration = Duration::from_millis(100);
 const PACE_FAST: Duration = Duration::from_millis(50);
 /// A source that was taken from within this time has its tenant's next jobs ready beside other tenants'.
 const TAKEN_LATELY: Duration = Duration::from_secs(1);
-/// The least that such a source holds: threads take several jobs at once, and a heavy tenant must have its share of them.
-const WINDOW_BESIDE_OTHERS: usize = 8;
+/// Such a source has the jobs of this time here, at the pace of late: so long may the broker take to send more, and
+/// threads take several at once.
+const AHEAD_BESIDE_OTHERS: Duration = Duration::from_millis(400);
+/// The least and the most that such a source holds.
+const WINDOW_BESIDE_OTHERS: (usize, usize) = (2, 64);
 
 /// One lane of one queue of one tenant.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub(super) struct Source {
     pub(super) position: u64,
     pub(super) window: usize,
     pub(super) taken_last: Option<Instant>,
+    /// The time from one job that is taken to the next, of late.
+    interval: Duration,
     /// Whether the source is among the turns of its tenant.
     pub(super) listed: bool,
     pub(super) taken: Arc<Notify>,
@@ -44,9 +49,25 @@ impl Source {
             position: 0,
             window: WINDOW_IDLE,
             taken_last: None,
+            interval: PACE_FAST,
             listed: false,
             taken,
         }
+    }
+
+    /// So many jobs are taken, now.
+    pub(super) fn take_pace(&mut self, count: usize, now: Instant) -> Option<Duration> {
+        let pace = self.taken_last.replace(now).map(|last| now.duration_since(last))?;
+        let each = pace / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+        self.interval = (self.interval * 7 + each) / 8;
+        Some(pace)
+    }
+
+    /// What the source holds at the least beside other tenants.
+    fn window_beside_others(&self) -> usize {
+        let ahead = AHEAD_BESIDE_OTHERS.as_micros() / self.interval.as_micros().max(1);
+        let (least, most) = WINDOW_BESIDE_OTHERS;
+        usize::try_from(ahead).unwrap_or(most).clamp(least, most)
     }
 }
 
@@ -159,7 +180,7 @@ impl Inner {
         let rests = running == 0 && !line.has_jobs();
         // beside other tenants a tenant has its next jobs ready; one that has nothing here always asks
         let lately = source.taken_last.is_some_and(|last| last.elapsed() < TAKEN_LATELY);
-        let window = if others && lately { source.window.max(WINDOW_BESIDE_OTHERS) } else { source.window };
+        let window = if others && lately { source.window.max(source.window_beside_others()) } else { source.window };
         let wanted = self.hungry > 0 || others || rests || line.others_wait(place);
         let ahead = asked + source.waiting.len();
         let appetite = if ahead <= window / 2 { window - ahead } else { 0 };
@@ -187,6 +208,18 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beside_others_a_source_has_the_jobs_of_a_moment_ready() {
+        let mut source = Source::new(0, 1, 0, Arc::default());
+        let begun = Instant::now();
+        for number in 0..100 {
+            source.take_pace(1, begun + number * Duration::from_millis(10));
+        }
+        assert!((36..=40).contains(&source.window_beside_others()), "{}", source.window_beside_others());
+        source.take_pace(1, begun + Duration::from_secs(60));
+        assert_eq!(source.window_beside_others(), 2);
+    }
 
     #[test]
     fn the_window_follows_how_fast_jobs_are_taken() {
