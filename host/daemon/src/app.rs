@@ -7,6 +7,7 @@ use crate::config::{Isolation, RunnerFile, WorkerFile};
 use crate::egress::{Egress, Names};
 use crate::intake::Intake;
 use crate::lease::Leases;
+use crate::nats::allowance::Allowances;
 use crate::nats::audit::NatsAuditor;
 use crate::nats::broker::NatsBroker;
 use crate::nats::control::Cancels;
@@ -16,6 +17,7 @@ use crate::nats::logs::Logs;
 use crate::nats::meter::Meters;
 use crate::nats::permits::Permits;
 use crate::nats::puller::SourceName;
+use crate::nats::room::watch_over;
 use crate::nats::rules::Rules;
 use crate::nats::settle::Settler;
 use crate::nats::store::{Catalog, Components, Payloads, Results};
@@ -29,7 +31,7 @@ use crate::registry::live::Live;
 use crate::registry::load::Loader;
 use crate::runners::{Runners, RunnersConfig};
 use crate::tenant_book::TenantBook;
-use crate::tenants::Tenants;
+use crate::tenants::{PREPARED_TOGETHER, Tenants};
 use crate::usage::Usage;
 use crate::webhook::courier::HttpCourier;
 use anyhow::Context as _;
@@ -163,7 +165,8 @@ async fn versions(
     auditor: Arc<dyn Auditor>,
 ) -> anyhow::Result<Arc<Live>> {
     let compiler = compiler(&options.file, &options.cache_dir, &options.compiler)?;
-    let ground = ground(options, concurrency, runners)?;
+    let all = concurrency + GuestsConfig::light(concurrency);
+    let ground = ground(options, all, runners)?;
     let components = Components::new(js.clone());
     let gate = Gate::new(book.clone(), TenantRecords::open(js).await?, auditor);
     let loader = Loader::new(ground, compiler, catalog.clone(), components, options.file.limit_policy(), gate);
@@ -252,6 +255,9 @@ impl Worker {
         tracker.spawn(keep_leases(settler.clone(), leases.clone(), intake.clone(), stop_all.clone()));
         tracker.spawn(permits.clone().run(stop_all.clone()));
         let instance = uuid::Uuid::now_v7().to_string();
+        let allowances = Allowances::new(book.clone(), usage.clone(), rules.clone());
+        tracker.spawn(allowances.clone().run(stop_intake.clone()));
+        tracker.spawn(watch_over(js.clone(), book.clone(), allowances.clone(), stop_intake.clone()));
         let meters = Meters { client: client.clone(), usage, book: book.clone(), instance };
         tracker.spawn(meters.run(stop_all.clone()));
         follow_rules(&js, &rules, &permits, &stop_all, &tracker).await?;
@@ -274,6 +280,16 @@ impl Worker {
             missing,
             stop: stop_intake.clone(),
             tracker: tracker.clone(),
+            permits: permits.clone(),
+            crowd: Arc::default(),
+            preparing: tokio::sync::Semaphore::new(PREPARED_TOGETHER),
+            departed: {
+                let (running, allowances) = (running.clone(), allowances);
+                Box::new(move |tenant| {
+                    running.interrupt_tenant(tenant);
+                    allowances.forget(tenant);
+                })
+            },
             served: std::sync::Mutex::default(),
         });
         tenants.follow(misses).await?;

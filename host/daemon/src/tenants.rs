@@ -1,9 +1,12 @@
-//! Serves tenants as they come: their streams and consumers are made, and each lane of each queue is pulled.
+//! Serves tenants as their records say: their streams and consumers are made, each lane of each queue is pulled, a
+//! changed record applies at once, and one that is removed ends the pulls and leaves nothing of the tenant here.
 
-use crate::intake::Intake;
+use crate::intake::{Intake, Share};
 use crate::lease::Leases;
 use crate::nats::control::watch;
+use crate::nats::permits::Permits;
 use crate::nats::puller::{Puller, SourceName};
+use crate::nats::quotas;
 use crate::nats::rules::Rules;
 use crate::nats::settle::Settler;
 use crate::nats::sweep::sweep;
@@ -13,17 +16,21 @@ use async_nats::Client;
 use async_nats::jetstream::Context;
 use lovage_job::name::{QueueName, TenantName};
 use lovage_job::subject::{Lane, asset};
-use lovage_job::tenant::TenantRecord;
+use lovage_job::tenant::{Quota, TenantRecord};
+use lovage_job::unit::UnixMs;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch as signal};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch as signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// The pause before a tenant whose streams cannot be made is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Tenants that are prepared at once.
+pub const PREPARED_TOGETHER: usize = 16;
 
 /// What it takes to serve tenants.
 pub struct Tenants {
@@ -55,8 +62,41 @@ pub struct Tenants {
     pub stop: CancellationToken,
     /// Owns the pulls.
     pub tracker: TaskTracker,
-    /// Who is served already, and when each one's stream of jobs was created, in Unix milliseconds.
-    pub served: Mutex<HashMap<TenantName, Arc<AtomicU64>>>,
+    /// What this worker's jobs hold under limits.
+    pub permits: Arc<Permits>,
+    /// How many sources are pulled.
+    pub crowd: Arc<AtomicUsize>,
+    /// Bounds how many tenants are prepared at once.
+    pub preparing: Semaphore,
+    /// Told of each tenant that is removed, once nothing more is pulled for it.
+    pub departed: Box<dyn Fn(&TenantName) + Send + Sync>,
+    /// Who is served.
+    pub served: Mutex<HashMap<TenantName, Served>>,
+}
+
+/// A tenant that is served, or is about to be.
+#[derive(Debug)]
+pub struct Served {
+    /// What its record says; nothing where it has none any more.
+    wanted: signal::Sender<Wanted>,
+    /// When its stream of jobs was created, in Unix milliseconds.
+    created: Arc<AtomicU64>,
+}
+
+/// The pulls of a tenant.
+#[derive(Debug)]
+struct Pulls {
+    stop: CancellationToken,
+    tracker: TaskTracker,
+}
+
+/// What is wanted for a tenant.
+#[derive(Debug, Clone)]
+enum Wanted {
+    /// To be served under this quota.
+    Serve(Quota),
+    /// To be served no more.
+    Leave,
 }
 
 /// The share of a lane: high goes first, low is never starved.
@@ -69,33 +109,107 @@ fn weight(lane: Lane) -> usize {
 }
 
 impl Tenants {
-    /// Serves every tenant there is and every one to come. Returns once those there are now are served.
+    /// Serves every tenant there is and every one to come. Returns once those there are now are served, or were tried.
     pub async fn follow(self: Arc<Self>, misses: mpsc::Receiver<SourceName>) -> anyhow::Result<()> {
         let bucket = self.js.get_key_value(asset::TENANTS).await?;
-        register(&bucket, &TenantName::default_tenant()).await?;
-        self.serve(TenantName::default_tenant()).await?;
-        let (caught_up, ready) = tokio::sync::oneshot::channel();
-        let all = self.clone();
+        let default = TenantName::default_tenant();
+        register(&bucket, &default).await?;
+        // what cannot be made for this one can be made for nobody: better told now
+        self.prepare(&default, &Quota::default()).await?;
+        let (caught_up, ready) = oneshot::channel();
+        let firsts = Arc::new(Mutex::new(Vec::new()));
+        let (all, tries) = (self.clone(), firsts.clone());
         self.tracker.spawn(async move {
             let each = |change: crate::nats::control::Change| {
-                let all = all.clone();
-                async move {
-                    let Ok(tenant) = change.key.parse::<TenantName>() else { return };
+                if let Ok(tenant) = change.key.parse::<TenantName>() {
                     match change.value.as_deref() {
-                        Some(value) => {
-                            all.note(&tenant, value);
-                            all.serve_in_time(tenant).await;
-                        }
-                        None => all.book.remove(&tenant),
+                        Some(value) => all.come(tenant, value, &tries),
+                        None => all.leave(&tenant),
                     }
                 }
+                std::future::ready(())
             };
             watch(&bucket, ">", &all.stop, Some(caught_up), each).await;
         });
         self.tracker.spawn(self.clone().mend(misses));
         self.tracker.spawn(self.clone().sweep_after_connects());
         let _later_tenants_come_by_themselves = ready.await;
+        let firsts = std::mem::take(&mut *firsts.lock().unwrap_or_else(PoisonError::into_inner));
+        // an end without a word is that of the worker
+        let _tried: Vec<Result<(), oneshot::error::RecvError>> = futures::future::join_all(firsts).await;
         Ok(())
+    }
+
+    /// A tenant's record was written.
+    fn come(self: &Arc<Self>, tenant: TenantName, value: &[u8], firsts: &Mutex<Vec<oneshot::Receiver<()>>>) {
+        self.note(&tenant, value);
+        let record = self.book.get(&tenant);
+        let quota = record.as_ref().map(|record| record.quota.clone()).unwrap_or_default();
+        let share = Share { weight: record.map_or(1, |record| record.weight), most: quota.concurrency };
+        self.intake.set_share(&tenant, share);
+        let mut served = self.served();
+        if let Some(served) = served.get(&tenant) {
+            served.wanted.send_replace(Wanted::Serve(quota));
+            return;
+        }
+        let (wanted, wants) = signal::channel(Wanted::Serve(quota));
+        let created = Arc::new(AtomicU64::new(0));
+        served.insert(tenant.clone(), Served { wanted, created: created.clone() });
+        let (tried, first) = oneshot::channel();
+        firsts.lock().unwrap_or_else(PoisonError::into_inner).push(first);
+        self.tracker.spawn(self.clone().keep(tenant, wants, created, tried));
+    }
+
+    /// A tenant's record was removed.
+    fn leave(&self, tenant: &TenantName) {
+        self.book.remove(tenant);
+        if let Some(served) = self.served().get(tenant) {
+            served.wanted.send_replace(Wanted::Leave);
+        }
+    }
+
+    /// Does what is wanted for one tenant, until its record is removed or the worker stops. What fails is tried again,
+    /// which holds up no other tenant.
+    async fn keep(
+        self: Arc<Self>,
+        tenant: TenantName,
+        mut wants: signal::Receiver<Wanted>,
+        created: Arc<AtomicU64>,
+        tried: oneshot::Sender<()>,
+    ) {
+        let mut tried = Some(tried);
+        let mut pulls: Option<Pulls> = None;
+        loop {
+            let wanted = wants.borrow_and_update().clone();
+            let done = match wanted {
+                Wanted::Serve(quota) => self.serve(&tenant, &quota, &created, &mut pulls).await,
+                Wanted::Leave => {
+                    self.end_pulls(&tenant, pulls.take()).await;
+                    let mut served = self.served();
+                    if matches!(*wants.borrow(), Wanted::Leave) {
+                        served.remove(&tenant);
+                        return;
+                    }
+                    Ok(())
+                }
+            };
+            if let Some(tried) = tried.take() {
+                let _nobody_waits_for_later_ones = tried.send(());
+            }
+            let failed = done.is_err();
+            if let Err(error) = done {
+                tracing::warn!(tenant = %tenant, error = %error, "tenant not served as its record says yet");
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                changed = wants.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(PAUSE), if failed => {}
+            }
+        }
+    }
+
+    fn served(&self) -> MutexGuard<'_, HashMap<TenantName, Served>> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes the record of a tenant. One that cannot be read leaves the one before in force: nothing is granted by it.
@@ -108,43 +222,77 @@ impl Tenants {
         self.book.spoil(tenant);
     }
 
-    async fn serve_in_time(&self, tenant: TenantName) {
-        while let Err(error) = self.serve(tenant.clone()).await {
-            tracing::warn!(tenant = %tenant, error = %error, "tenant not served yet");
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(PAUSE) => {}
-            }
-        }
-    }
-
-    async fn serve(&self, tenant: TenantName) -> Result<(), topology::TopologyError> {
-        if self.served.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&tenant) {
-            return Ok(());
-        }
-        let stream_created = topology::ensure_tenant(&self.js, &tenant, self.topology).await?;
+    /// Makes what a tenant needs at the broker. Returns when its stream of jobs was created.
+    async fn prepare(&self, tenant: &TenantName, quota: &Quota) -> Result<UnixMs, topology::TopologyError> {
+        // at the start of a worker there may be very many
+        let _turn = self.preparing.acquire().await;
+        let created = topology::ensure_tenant(&self.js, tenant, self.topology).await?;
+        quotas::apply(&self.js, tenant, self.topology, quota).await?;
         for (queue, _) in &self.queues {
             for lane in Lane::ALL {
-                topology::ensure_consumer(&self.js, &tenant, queue, lane, self.topology).await?;
+                topology::ensure_consumer(&self.js, tenant, queue, lane, self.topology).await?;
             }
         }
-        let created = Arc::new(AtomicU64::new(stream_created.0));
-        self.served.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone(), created.clone());
+        Ok(created)
+    }
+
+    /// Sees that a tenant is served under a quota.
+    async fn serve(
+        &self,
+        tenant: &TenantName,
+        quota: &Quota,
+        created: &Arc<AtomicU64>,
+        pulls: &mut Option<Pulls>,
+    ) -> Result<(), topology::TopologyError> {
+        self.settler.welcome(tenant);
+        if let Some(change) = self.rules.set_concurrency(tenant, quota.concurrency) {
+            let (permits, tenant) = (self.permits.clone(), tenant.clone());
+            // ends by itself after a few tries
+            self.tracker.spawn(async move { permits.heed(&tenant, &change).await });
+        }
+        if pulls.is_some() {
+            return quotas::apply(&self.js, tenant, self.topology, quota).await;
+        }
+        created.store(self.prepare(tenant, quota).await?.0, Ordering::Relaxed);
+        let begun = Pulls { stop: self.stop.child_token(), tracker: TaskTracker::new() };
         for (place, (queue, share)) in self.queues.iter().enumerate() {
             let rank = if self.strict { place } else { 0 };
             for lane in Lane::ALL {
                 let name = SourceName { tenant: tenant.clone(), queue: queue.clone(), lane };
-                self.pull(name, created.clone(), (*share, rank));
+                begun.tracker.spawn(self.pull(name, created.clone(), (*share, rank), begun.stop.clone()));
             }
         }
+        *pulls = Some(begun);
         tracing::info!(tenant = %tenant, "tenant served");
         Ok(())
     }
 
-    fn pull(&self, name: SourceName, stream_created: Arc<AtomicU64>, (share, rank): (usize, usize)) {
+    /// Ends the pulls of a tenant: what waits here goes back, what runs is cut short, and nothing more is written.
+    async fn end_pulls(&self, tenant: &TenantName, pulls: Option<Pulls>) {
+        self.settler.depart(tenant);
+        (self.departed)(tenant);
+        if let Some(pulls) = pulls {
+            pulls.stop.cancel();
+            pulls.tracker.close();
+            pulls.tracker.wait().await;
+            tracing::info!(tenant = %tenant, "tenant served no more");
+        }
+        // again, for what was taken meanwhile
+        (self.departed)(tenant);
+        self.intake.forget_share(tenant);
+        let _nothing_waits_any_more = self.rules.set_concurrency(tenant, None);
+    }
+
+    fn pull(
+        &self,
+        name: SourceName,
+        stream_created: Arc<AtomicU64>,
+        (share, rank): (usize, usize),
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + use<> {
         let puller = Puller {
             client: self.client.clone(),
-            source: self.intake.add_source(share.max(1) * weight(name.lane), rank),
+            source: self.intake.add_source(&name.tenant, share.max(1) * weight(name.lane), rank),
             name,
             stream_created,
             leases: self.leases.clone(),
@@ -152,8 +300,9 @@ impl Tenants {
             connections: self.connections.clone(),
             rules: self.rules.clone(),
             missing: self.missing.clone(),
+            crowd: self.crowd.clone(),
         };
-        self.tracker.spawn(puller.run(self.stop.clone()));
+        puller.run(stop)
     }
 
     /// After each connection that was made anew, looks for messages that no worker can receive: they may be why the
@@ -167,8 +316,8 @@ impl Tenants {
                 changed = connections.changed() => if changed.is_err() { return },
             }
             let served: Vec<(TenantName, u64)> = {
-                let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-                served.iter().map(|(tenant, created)| (tenant.clone(), created.load(Ordering::Relaxed))).collect()
+                let served = self.served();
+                served.iter().map(|(tenant, served)| (tenant.clone(), served.created.load(Ordering::Relaxed))).collect()
             };
             for (tenant, created) in served {
                 for (queue, _) in &self.queues {
@@ -183,6 +332,12 @@ impl Tenants {
         }
     }
 
+    /// Whether a tenant has a record at this moment.
+    async fn is_noted(&self, tenant: &TenantName) -> anyhow::Result<bool> {
+        let bucket = self.js.get_key_value(asset::TENANTS).await?;
+        Ok(bucket.get(tenant.as_str()).await?.is_some())
+    }
+
     /// Makes consumers again that someone removed, and says so: a worker must not sit silently on a missing queue.
     async fn mend(self: Arc<Self>, mut misses: mpsc::Receiver<SourceName>) {
         loop {
@@ -191,11 +346,15 @@ impl Tenants {
                 miss = misses.recv() => miss,
             };
             let Some(miss) = miss else { return };
+            // of a tenant that is being removed the consumers go, too, and must not come again
+            if !matches!(self.is_noted(&miss.tenant).await, Ok(true)) {
+                continue;
+            }
             let made = async {
                 let created = topology::ensure_tenant(&self.js, &miss.tenant, self.topology).await?;
                 // a stream that was made anew counts from 1 again: ids of plain jobs must not repeat
-                if let Some(known) = self.served.lock().unwrap_or_else(PoisonError::into_inner).get(&miss.tenant) {
-                    known.store(created.0, Ordering::Relaxed);
+                if let Some(known) = self.served().get(&miss.tenant) {
+                    known.created.store(created.0, Ordering::Relaxed);
                 }
                 topology::ensure_consumer(&self.js, &miss.tenant, &miss.queue, miss.lane, self.topology).await
             };

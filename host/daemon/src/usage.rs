@@ -1,7 +1,9 @@
 //! What the tenants of this worker use, added up here until the broker has it, and what they have used today over all
 //! workers as far as this one has heard.
 
+use crate::clock::now;
 use lovage_job::name::TenantName;
+use lovage_job::tenant::Quota;
 use lovage_job::usage::{Day, Metric, Used};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +22,8 @@ struct Book {
     pending: HashMap<TenantName, Used>,
     /// On its way to the broker.
     leaving: HashMap<TenantName, Used>,
+    /// What may be used in a day, of those for whom that is limited.
+    quotas: HashMap<TenantName, Quota>,
     /// What the broker counted, over all workers, on the day it was last heard of.
     counted: HashMap<TenantName, (Day, Used)>,
 }
@@ -41,6 +45,20 @@ impl Usage {
         match book.pending.get_mut(tenant) {
             Some(pending) => *pending += used,
             None => drop(book.pending.insert(tenant.clone(), used)),
+        }
+        // who has used up the day is told at once, not with the next addition
+        if book.quotas.get(tenant).is_some_and(|quota| quota.spent(&book.of_day(tenant, Day::of(now()))).is_some()) {
+            drop(book);
+            self.arrived_elsewhere();
+        }
+    }
+
+    /// Sets what a tenant may use in a day; nothing where it may use what it likes.
+    pub fn set_quota(&self, tenant: &TenantName, quota: Option<Quota>) {
+        let mut book = self.lock();
+        match quota {
+            Some(quota) => drop(book.quotas.insert(tenant.clone(), quota)),
+            None => drop(book.quotas.remove(tenant)),
         }
     }
 
@@ -82,16 +100,7 @@ impl Usage {
 
     /// What a tenant has used on a day, over all workers as far as this one has heard, and here up to this moment.
     pub fn of_day(&self, tenant: &TenantName, day: Day) -> Used {
-        let book = self.lock();
-        let counted = book.counted.get(tenant).filter(|(of, _)| *of == day);
-        let mut used = counted.map(|(_, used)| *used).unwrap_or_default();
-        // what is on its way may be counted twice for a moment: a quota errs on the side of its limit
-        for more in [&book.pending, &book.leaving] {
-            if let Some(more) = more.get(tenant) {
-                used += *more;
-            }
-        }
-        used
+        self.lock().of_day(tenant, day)
     }
 
     /// Forgets a tenant that was removed.
@@ -99,11 +108,26 @@ impl Usage {
         let mut book = self.lock();
         book.pending.remove(tenant);
         book.counted.remove(tenant);
+        book.quotas.remove(tenant);
     }
 
     /// Changes whenever the broker has counted.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+}
+
+impl Book {
+    fn of_day(&self, tenant: &TenantName, day: Day) -> Used {
+        let counted = self.counted.get(tenant).filter(|(of, _)| *of == day);
+        let mut used = counted.map(|(_, used)| *used).unwrap_or_default();
+        // what is on its way may be counted twice for a moment: a quota errs on the side of its limit
+        for more in [&self.pending, &self.leaving] {
+            if let Some(more) = more.get(tenant) {
+                used += *more;
+            }
+        }
+        used
     }
 }
 

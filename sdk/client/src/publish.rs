@@ -48,6 +48,12 @@ pub(crate) enum PublishFault {
     /// The message is larger than the stream or the server takes.
     #[error("{0}")]
     TooLarge(String),
+    /// The message is larger than its stream takes.
+    #[error("{0}")]
+    OverStream(String),
+    /// The stream is there and does not take the subject: its tenant has as many delayed jobs as it may.
+    #[error("the stream takes no more of it")]
+    Closed,
     /// The broker refuses the message.
     #[error("{description} (error {code})")]
     Refused {
@@ -106,11 +112,19 @@ pub(crate) async fn publish(
             Err(Tried::Final(fault)) => return Err(fault),
             Err(Tried::Again(fault)) => fault,
         };
-        if fault == PublishFault::NoStream && is_missing(nats, stream).await {
-            return Err(fault);
+        if fault == PublishFault::NoStream {
+            match known(nats, stream, subject).await {
+                Stream::Missing => return Err(fault),
+                Stream::Closed => return Err(PublishFault::Closed),
+                Stream::There => {}
+            }
         }
         if begun.elapsed() + delay >= TOTAL_TIMEOUT {
-            return Err(fault);
+            return Err(match fault {
+                // whoever may not ask about streams hears nothing else of one that is closed
+                PublishFault::NoStream if subject.contains(".sched.delay.") => PublishFault::Closed,
+                fault => fault,
+            });
         }
         tokio::time::sleep(delay).await;
         delay = (delay * 2).min(DELAY_MAX);
@@ -153,20 +167,45 @@ fn judge(answer: &[u8]) -> Result<Ack, Tried> {
     Err(match error.err_code {
         code if WRONG_LAST_SEQUENCE.contains(&code) => Tried::Final(PublishFault::WrongSequence),
         STORE_FAILED if description.contains("maximum") => Tried::Final(PublishFault::Full(description)),
-        MESSAGE_TOO_LARGE => Tried::Final(PublishFault::TooLarge(description)),
+        MESSAGE_TOO_LARGE => Tried::Final(PublishFault::OverStream(description)),
         code if error.code == 503 => Tried::Again(PublishFault::Refused { code, description }),
         code => Tried::Final(PublishFault::Refused { code, description }),
     })
 }
 
-/// Whether the broker says that there is no such stream. While it elects a leader, or where the user may not ask, it
-/// says nothing, and the answer is no.
-async fn is_missing(nats: &async_nats::Client, stream: &str) -> bool {
+/// What is known of a stream to which nobody listens.
+enum Stream {
+    /// The broker says that there is none.
+    Missing,
+    /// It is there, and what it takes leaves out delayed jobs, which are what was published.
+    Closed,
+    /// It may be there: while the broker elects a leader, or where the user may not ask, it says nothing.
+    There,
+}
+
+async fn known(nats: &async_nats::Client, stream: &str, subject: &str) -> Stream {
+    let delays = subject.split('.').nth(2) == Some("sched");
     let request = Request::new().payload(Bytes::new()).timeout(Some(ASK_TIMEOUT));
-    match nats.send_request(format!("$JS.API.STREAM.INFO.{stream}"), request).await {
-        Ok(message) => api_error(&message.payload).is_some_and(|error| error.err_code == STREAM_NOT_FOUND),
-        Err(_) => false,
+    let Ok(message) = nats.send_request(format!("$JS.API.STREAM.INFO.{stream}"), request).await else {
+        // one that may not be asked about and does not hear a delayed job is closed, or gone
+        return Stream::There;
+    };
+    match api_error(&message.payload) {
+        Some(error) if error.err_code == STREAM_NOT_FOUND => Stream::Missing,
+        Some(_) => Stream::There,
+        None if delays && is_closed(&message.payload) => Stream::Closed,
+        None => Stream::There,
     }
+}
+
+/// Whether a stream of schedules takes none of delayed jobs.
+fn is_closed(info: &[u8]) -> bool {
+    let info: serde_json::Value = serde_json::from_slice(info).unwrap_or_default();
+    let subjects = info.pointer("/config/subjects").and_then(serde_json::Value::as_array);
+    subjects.is_some_and(|subjects| {
+        let takes = |subject: &&str| subject.ends_with(".sched.>") || subject.contains(".sched.delay.");
+        !subjects.iter().filter_map(serde_json::Value::as_str).any(|subject| takes(&subject))
+    })
 }
 
 #[cfg(test)]
@@ -194,9 +233,17 @@ mod tests {
         };
         assert_eq!(answer(400, 10071, "wrong last sequence: 3"), (false, PublishFault::WrongSequence));
         assert!(matches!(answer(503, 10077, "maximum messages exceeded"), (false, PublishFault::Full(_))));
-        assert!(matches!(answer(400, 10054, "message size exceeds"), (false, PublishFault::TooLarge(_))));
+        assert!(matches!(answer(400, 10054, "message size exceeds"), (false, PublishFault::OverStream(_))));
         assert!(matches!(answer(503, 10008, "unavailable"), (true, PublishFault::Refused { .. })));
         assert!(matches!(answer(400, 10189, "bad schedule"), (false, PublishFault::Refused { code: 10189, .. })));
+    }
+
+    #[test]
+    fn a_stream_that_takes_no_delays_is_known() {
+        let info = |subjects: &str| format!(r#"{{"config":{{"subjects":[{subjects}]}}}}"#);
+        assert!(!is_closed(info(r#""lovage.a.sched.>","lovage.a.due.>""#).as_bytes()));
+        assert!(is_closed(info(r#""lovage.a.sched.retry.>","lovage.a.due.>""#).as_bytes()));
+        assert!(!is_closed(b"") && !is_closed(b"{}"));
     }
 
     #[test]

@@ -71,6 +71,25 @@ pub enum SubmitError {
         /// The broker's words.
         reason: String,
     },
+    /// The message is larger than those of the tenant may be.
+    #[error(
+        "the message of {} is larger than the payload limit of tenant {tenant}: submit a smaller input or a reference, or have the tenant's payload limit raised",
+        claim::told(*size)
+    )]
+    OverTenantPayload {
+        /// The tenant.
+        tenant: TenantName,
+        /// The payload's size in bytes, without headers.
+        size: usize,
+    },
+    /// The tenant has as many delayed jobs as it may.
+    #[error(
+        "tenant {tenant} has as many delayed jobs waiting as it may: submit the job without a delay, wait until some were due, or have the tenant's limit of delayed jobs raised"
+    )]
+    TooManyDelayed {
+        /// The tenant.
+        tenant: TenantName,
+    },
     /// Nothing stores jobs of this tenant.
     #[error("nothing stores jobs of tenant {0}; check the name, and that a worker has been started once")]
     NoSuchTenant(TenantName),
@@ -212,6 +231,7 @@ impl Client {
             // A fresh id is this caller's alone: where it is known already, that was an earlier try of ours.
             Ok(ack) => Ok(Submitted { existing: ack.duplicate && job.chosen, id: job.id, place }),
             Err(PublishFault::WrongSequence) => Ok(Submitted { existing: job.chosen, id: job.id, place }),
+            Err(PublishFault::Closed) => Err(SubmitError::TooManyDelayed { tenant: self.tenant.clone() }),
             Err(fault) => Err(self.told(fault, job.id, size)),
         }
     }
@@ -220,6 +240,8 @@ impl Client {
         match fault {
             PublishFault::NoStream => SubmitError::NoSuchTenant(self.tenant.clone()),
             PublishFault::Full(reason) => SubmitError::QueueFull { tenant: self.tenant.clone(), reason },
+            PublishFault::Closed => SubmitError::TooManyDelayed { tenant: self.tenant.clone() },
+            PublishFault::OverStream(_) => SubmitError::OverTenantPayload { tenant: self.tenant.clone(), size },
             PublishFault::TooLarge(_) => {
                 SubmitError::PayloadTooLarge { size, most: claim::inline_bytes_max(self.nats.max_payload()) }
             }

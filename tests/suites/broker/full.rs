@@ -60,10 +60,10 @@ async fn full_tenant_is_told_at_publish_and_nothing_is_dropped() {
         assert!(matches!(&told, SubmitError::QueueFull { .. }), "{told:?}");
         assert!(told.to_string().contains("tenant default are full") && told.to_string().contains("wait for workers"));
     }
-    let cli = ground.cli.run(["submit", "answer", "--queue", "later"]).fails_with(3);
+    let cli = ground.cli.run(["submit", "answer", "--queue", "later"]).fails_with(7);
     assert!(cli.stderr.contains("the queues of tenant default are full") && cli.stdout.is_empty(), "{}", cli.stderr);
     let lines = ground.cli.run_with(["submit", "answer", "--jsonl"], b"null\nnull\n");
-    assert_eq!(lines.code, Some(3), "{}", lines.stderr);
+    assert_eq!(lines.code, Some(7), "{}", lines.stderr);
     let state = jobs.stream("JOBS_default").await.cached_info().state.clone();
     assert_eq!((state.messages, state.first_sequence, state.last_sequence), (JOBS_MAX, 1, JOBS_MAX));
     // Other tenants have room of their own.

@@ -14,6 +14,7 @@ Exit codes:
   4  there is no such job, task, version or dead letter
   5  not in time: --timeout passed before the job ended
   6  this machine is at fault: a file, a port, the engine
+  7  the tenant is at its quota: queued or delayed jobs, size, components
 130  interrupted";
 
 /// How a command ends.
@@ -33,6 +34,8 @@ pub enum Exit {
     Timeout,
     /// This machine is at fault.
     Host,
+    /// The tenant is at its quota.
+    Quota,
     /// Interrupted by a signal.
     Interrupted,
 }
@@ -47,6 +50,7 @@ impl From<Exit> for ExitCode {
             Exit::NotFound => 4,
             Exit::Timeout => 5,
             Exit::Host => 6,
+            Exit::Quota => 7,
             Exit::Interrupted => 130,
         })
     }

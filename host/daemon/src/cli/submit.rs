@@ -276,10 +276,13 @@ fn fresh_id() -> Option<JobId> {
 /// The exit code of a submission that failed, and what to do about it.
 pub(super) fn failure(error: &SubmitError) -> Failure {
     let exit = match error {
-        SubmitError::Invalid(_) | SubmitError::BadInput { .. } | SubmitError::PayloadTooLarge { .. } => Exit::Usage,
+        SubmitError::Invalid(_)
+        | SubmitError::BadInput { .. }
+        | SubmitError::OverTenantPayload { .. }
+        | SubmitError::PayloadTooLarge { .. } => Exit::Usage,
         SubmitError::UnknownTask { .. } | SubmitError::UnknownVersion(_) => Exit::NotFound,
-        SubmitError::QueueFull { .. }
-        | SubmitError::NoSuchTenant(_)
+        SubmitError::QueueFull { .. } | SubmitError::TooManyDelayed { .. } => Exit::Quota,
+        SubmitError::NoSuchTenant(_)
         | SubmitError::Payload(_)
         | SubmitError::Refused { .. }
         | SubmitError::Key { .. }

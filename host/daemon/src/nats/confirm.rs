@@ -35,7 +35,7 @@ impl Settler {
         headers.insert("Nats-Schedule", format!("@at {}", later.due.to_rfc3339()));
         headers.insert("Nats-Schedule-Target", later.target.clone());
         headers.insert("Nats-Msg-Id", format!("{}:{}", later.id, later.round));
-        if self.write(&subject, headers, payload).await {
+        if self.write(&tenant, &subject, headers, payload).await {
             tell(&self.client, &tenant, &later.event).await;
             self.acknowledge(&lease).await;
         }
@@ -56,7 +56,7 @@ impl Settler {
         }
         let mut headers = wire::to_nats(&letter.to_headers());
         headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
-        self.write(&subject, headers, Bytes::from(letter.payload)).await;
+        self.write(tenant, &subject, headers, Bytes::from(letter.payload)).await;
     }
 
     /// Ends a job whose message cannot even be received: a result for whoever waits, and a dead letter.
@@ -87,7 +87,7 @@ impl Settler {
         let mut headers = wire::to_nats(&result.to_headers());
         headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
         headers.insert("Nats-TTL", format!("{}s", UNREADABLE_KEPT.as_secs()));
-        self.write(&asset::result_subject(tenant, &id), headers, Bytes::new()).await;
+        self.write(tenant, &asset::result_subject(tenant, &id), headers, Bytes::new()).await;
         let letter = DeadLetter {
             id,
             subject: message.subject.clone(),
@@ -116,7 +116,7 @@ impl Settler {
 
     /// Puts a payload into the object store, and its name into the headers.
     async fn claim(&self, tenant: &TenantName, mut headers: Headers, payload: Bytes) -> (Headers, Bytes) {
-        loop {
+        while !self.has_departed(tenant) {
             match self.payloads.put(tenant, &payload).await {
                 Ok(digest) => {
                     headers.set(header::PAYLOAD, digest.as_str());
@@ -126,11 +126,15 @@ impl Settler {
             }
             tokio::time::sleep(PAUSE).await;
         }
+        (headers, payload)
     }
 
-    /// Publishes and waits for the confirmation, again and again until the broker has the message.
-    async fn write(&self, subject: &str, headers: HeaderMap, body: Bytes) -> bool {
+    /// Publishes and waits for the confirmation, again and again until the broker has the message, or the tenant is gone.
+    async fn write(&self, tenant: &TenantName, subject: &str, headers: HeaderMap, body: Bytes) -> bool {
         loop {
+            if self.has_departed(tenant) {
+                return false;
+            }
             let request = async_nats::Request::new().headers(headers.clone()).payload(body.clone());
             let request = request.timeout(Some(CONFIRM_WITHIN));
             match self.client.send_request(subject.to_owned(), request).await {

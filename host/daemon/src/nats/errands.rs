@@ -157,8 +157,10 @@ fn fault(error: SubmitError) -> ChildFault {
         | SubmitError::UnknownTask { .. }
         | SubmitError::UnknownVersion(_)
         | SubmitError::BadInput { .. }
-        | SubmitError::PayloadTooLarge { .. } => ChildFault::Invalid(error.to_string()),
+        | SubmitError::PayloadTooLarge { .. }
+        | SubmitError::OverTenantPayload { .. } => ChildFault::Invalid(error.to_string()),
         SubmitError::QueueFull { .. }
+        | SubmitError::TooManyDelayed { .. }
         | SubmitError::NoSuchTenant(_)
         | SubmitError::Payload(_)
         | SubmitError::Key { .. }

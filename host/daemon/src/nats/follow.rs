@@ -124,6 +124,9 @@ impl Settler {
     async fn follow(&self, tenant: &TenantName, led: &Led, result: &JobResult, dead: bool, mut again: bool) -> bool {
         let client = Client::new(self.client.clone(), tenant.clone());
         while let Err(error) = client.follow_up(led, result, dead, again).await {
+            if self.has_departed(tenant) {
+                return false;
+            }
             self.not_yet(&result.record.id, &error).await;
             again = true;
         }
@@ -152,6 +155,9 @@ impl Settler {
                 return true;
             }
             while let Err(error) = client.group_ends(&key.1, &ends).await {
+                if self.has_departed(&key.0) {
+                    break;
+                }
                 tracing::warn!(group = %key.1, error = %error, "the ends of members are not noted yet");
                 tokio::time::sleep(PAUSE).await;
             }

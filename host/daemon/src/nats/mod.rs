@@ -2,6 +2,7 @@
 //!
 //! Implements the ports. Knows neither the pipeline nor the sandbox.
 
+pub mod allowance;
 pub mod api;
 pub mod audit;
 pub mod broker;
@@ -19,8 +20,10 @@ pub mod lots;
 pub mod meter;
 pub mod permits;
 pub mod puller;
+pub mod quotas;
 pub mod records;
 pub mod removal;
+pub mod room;
 pub mod rules;
 pub mod settle;
 pub mod store;

@@ -18,18 +18,20 @@ use lovage_job::name::{QueueName, TenantName};
 use lovage_job::subject::{Lane, asset};
 use lovage_job::unit::UnixMs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long one request waits at the broker.
-const EXPIRES: Duration = Duration::from_secs(30);
-/// The broker gives a sign of life this often while a request waits.
+/// The broker gives a sign of life this often while a request waits, where there are few requests.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// After this silence the request is taken for lost.
-const SILENCE_MAX: Duration = Duration::from_secs(12);
+/// Sources for which it is that often; for more of them it is less often, so that idle ones cost little.
+const SOURCES_FEW: usize = 60;
+/// The longest time between two signs of life, as a multiple of the shortest.
+const SLOWER_MAX: u32 = 12;
+/// How many signs of life one request waits at the broker.
+const HEARTBEATS_OF_REQUEST: u32 = 6;
 /// The pause after an error, so that a missing consumer is not asked for in a hot loop.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -64,17 +66,47 @@ pub struct Puller {
     pub rules: Arc<Rules>,
     /// Told when the consumer is missing.
     pub missing: tokio::sync::mpsc::Sender<SourceName>,
+    /// How many sources this worker pulls.
+    pub crowd: Arc<AtomicUsize>,
 }
 
 /// What is asked for and has not come yet.
 struct Asked {
     credit: usize,
     heard: Instant,
+    /// How often a sign of life is to come.
+    heartbeat: Duration,
+}
+
+impl Asked {
+    fn nothing() -> Self {
+        Self { credit: 0, heard: Instant::now(), heartbeat: HEARTBEAT }
+    }
+
+    /// After this silence the request is taken for lost.
+    fn lost_at(&self) -> Instant {
+        self.heard + self.heartbeat * 2 + HEARTBEAT / 2
+    }
+}
+
+/// The time between two signs of life, for so many sources.
+fn heartbeat(sources: usize) -> Duration {
+    let slower = u32::try_from(sources / SOURCES_FEW).unwrap_or(SLOWER_MAX);
+    HEARTBEAT * slower.clamp(1, SLOWER_MAX)
 }
 
 impl Puller {
-    /// Pulls until `stop`. Messages that arrive afterwards are released.
+    /// Pulls until `stop`. Messages that wait here or arrive afterwards are released, and the source is removed.
     pub async fn run(mut self, stop: CancellationToken) {
+        self.crowd.fetch_add(1, Ordering::Relaxed);
+        self.pull_while_open(&stop).await;
+        self.crowd.fetch_sub(1, Ordering::Relaxed);
+        let settler = &self.settler;
+        let release = |job: Delivery| async move { settler.release(&job.lease, None).await };
+        futures::stream::iter(self.source.remove()).for_each_concurrent(RELEASED_TOGETHER, release).await;
+    }
+
+    async fn pull_while_open(&mut self, stop: &CancellationToken) {
         let mut changes = self.rules.changes();
         while !stop.is_cancelled() {
             changes.mark_unchanged();
@@ -89,7 +121,7 @@ impl Puller {
             // an inbox of its own each time: what was asked for before a pause must not come after it
             let inbox = self.client.new_inbox();
             match self.client.subscribe(inbox.clone()).await {
-                Ok(mut messages) => self.pull(&inbox, &mut messages, (&stop, &mut changes)).await,
+                Ok(mut messages) => self.pull(&inbox, &mut messages, (stop, &mut changes)).await,
                 Err(error) => {
                     tracing::debug!(error = %error, "subscription refused, trying again");
                     tokio::time::sleep(PAUSE).await;
@@ -113,7 +145,7 @@ impl Puller {
         messages: &mut Subscriber,
         (stop, changes): (&CancellationToken, &mut watch::Receiver<u64>),
     ) {
-        let mut asked = Asked { credit: 0, heard: Instant::now() };
+        let mut asked = Asked::nothing();
         loop {
             self.ask(inbox, &mut asked).await;
             // every arm is safe to drop: a message is only taken from the subscription when its arm wins
@@ -129,9 +161,9 @@ impl Puller {
                     None => return,
                 },
                 () = self.source.taken() => {}
-                _ = self.connections.changed() => asked = Asked { credit: 0, heard: Instant::now() },
-                () = tokio::time::sleep_until(asked.heard + SILENCE_MAX) => {
-                    asked = Asked { credit: 0, heard: Instant::now() };
+                _ = self.connections.changed() => asked = Asked::nothing(),
+                () = tokio::time::sleep_until(asked.lost_at()) => {
+                    asked = Asked::nothing();
                 }
             }
         }
@@ -154,11 +186,14 @@ impl Puller {
         let (stream, consumer) = (asset::jobs(&self.name.tenant), asset::consumer(self.name.lane, &self.name.queue));
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}");
         let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        let request = PullRequest { batch, expires: nanos(EXPIRES), idle_heartbeat: nanos(HEARTBEAT) };
+        let heartbeat = heartbeat(self.crowd.load(Ordering::Relaxed));
+        let expires = nanos(heartbeat * HEARTBEATS_OF_REQUEST);
+        let request = PullRequest { batch, expires, idle_heartbeat: nanos(heartbeat) };
         let body = serde_json::to_vec(&request).unwrap_or_default();
         if asked.credit == 0 {
             asked.heard = Instant::now();
         }
+        asked.heartbeat = heartbeat.max(if asked.credit > 0 { asked.heartbeat } else { HEARTBEAT });
         match self.client.publish_with_reply(subject, inbox.to_owned(), body.into()).await {
             Ok(()) => asked.credit += batch,
             Err(error) => {
@@ -225,5 +260,17 @@ impl Puller {
         if let Some(late) = self.source.put(delivery) {
             self.settler.release(&late.lease, None).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_sources_are_heard_of_less_often() {
+        assert_eq!([heartbeat(3), heartbeat(119)], [HEARTBEAT; 2]);
+        assert_eq!(heartbeat(600), HEARTBEAT * 10);
+        assert_eq!([heartbeat(3_000), heartbeat(usize::MAX)], [HEARTBEAT * SLOWER_MAX; 2]);
     }
 }

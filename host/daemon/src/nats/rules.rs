@@ -11,6 +11,7 @@ use lovage_job::job::Job;
 use lovage_job::limit::{Book, Change, Entry, JobRules, Limit, LimitScope};
 use lovage_job::name::{QueueName, TenantName};
 use lovage_job::subject::asset;
+use lovage_job::tenant::Spent;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -70,18 +71,43 @@ impl Rules {
                 return None;
             }
         };
+        let change = self.change(&tenant, |book| book.note(entry));
+        Some((tenant, change))
+    }
+
+    /// Sets how many jobs a tenant's quota lets run at once. Returns what is to be done because it changed.
+    pub fn set_concurrency(&self, tenant: &TenantName, most: Option<u32>) -> Option<Change> {
+        let change = self.change(tenant, |book| book.set_quota(most));
+        (change != Change::None).then_some(change)
+    }
+
+    /// Sets for what a tenant's jobs wait because it has used up what it may use, or that they may run.
+    pub fn set_spent(&self, tenant: &TenantName, spent: Option<Spent>) {
+        // most tenants, at most times: no lock to write
+        if spent.is_none() && (!self.any.load(Ordering::Acquire) || !self.read().contains_key(tenant)) {
+            return;
+        }
+        let change = self.change(tenant, |book| book.set_spent(spent.is_some()));
+        match (change, spent) {
+            (Change::None, _) => {}
+            (_, Some(spent)) => tracing::info!(tenant = %tenant, what = spent.as_str(), "used up: its jobs wait"),
+            (_, None) => tracing::info!(tenant = %tenant, "its jobs may run again"),
+        }
+    }
+
+    fn change(&self, tenant: &TenantName, change: impl FnOnce(&mut Book) -> Change) -> Change {
         let mut books = self.write();
         let book = books.entry(tenant.clone()).or_default();
-        let change = book.note(entry);
+        let change = change(book);
         if book.is_empty() {
-            books.remove(&tenant);
+            books.remove(tenant);
         }
         self.any.store(!books.is_empty(), Ordering::Release);
         drop(books);
         if change == Change::Queues {
             self.tell();
         }
-        Some((tenant, change))
+        change
     }
 
     /// What holds for a job.

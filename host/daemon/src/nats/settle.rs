@@ -19,7 +19,7 @@ use lovage_job::header::Headers;
 use lovage_job::name::TenantName;
 use lovage_job::outcome::OutcomeKind;
 use lovage_job::subject::{self, asset};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -46,6 +46,8 @@ pub struct Settler {
     next: AtomicU64,
     /// Has a clone for each ending that is settled on a task of its own.
     apart: Arc<()>,
+    /// Tenants that were removed: nothing is written for them any more.
+    departed: Mutex<HashSet<TenantName>>,
 }
 
 #[derive(Debug)]
@@ -62,7 +64,23 @@ impl Settler {
         let inbox = client.new_inbox();
         let (crashes, following) = (Crashes::new(client.clone()), Following::default());
         let (pending, next, apart) = (Mutex::default(), AtomicU64::new(0), Arc::default());
-        Arc::new(Self { client, payloads, crashes, following, inbox, pending, next, apart })
+        let departed = Mutex::default();
+        Arc::new(Self { client, payloads, crashes, following, inbox, pending, next, apart, departed })
+    }
+
+    /// Writes nothing more for a tenant that was removed: its streams are gone, or are about to be.
+    pub fn depart(&self, tenant: &TenantName) {
+        self.departed.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone());
+        self.lock().retain(|_, pending| pending.tenant != *tenant);
+    }
+
+    /// Writes for a tenant again.
+    pub fn welcome(&self, tenant: &TenantName) {
+        self.departed.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+    }
+
+    pub(super) fn has_departed(&self, tenant: &TenantName) -> bool {
+        self.departed.lock().unwrap_or_else(PoisonError::into_inner).contains(tenant)
     }
 
     /// How many endings are under way: results that wait for their confirmation or for what follows them, and what is
@@ -78,6 +96,9 @@ impl Settler {
     /// Starts to settle a message. `rare` endings are confirmed on tasks of `runtime`.
     pub async fn settle(self: &Arc<Self>, settlement: Settlement, runtime: &tokio::runtime::Handle) {
         let Settlement { lease, tenant, ending } = settlement;
+        if self.has_departed(&tenant) {
+            return;
+        }
         match ending {
             Ending::Finish(finish) => {
                 let number = self.next.fetch_add(1, Ordering::Relaxed);

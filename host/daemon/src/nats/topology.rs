@@ -60,7 +60,7 @@ pub struct TopologyError {
     pub reason: String,
 }
 
-fn fault(asset: &str) -> impl Fn(&dyn std::fmt::Display) -> TopologyError {
+pub(super) fn fault(asset: &str) -> impl Fn(&dyn std::fmt::Display) -> TopologyError {
     let asset = asset.to_owned();
     move |reason| TopologyError { asset: asset.clone(), reason: reason.to_string() }
 }
@@ -172,7 +172,7 @@ fn schedules(tenant: &TenantName, config: TopologyConfig) -> Config {
     Config {
         name: asset::schedules(tenant),
         description: Some(format!("delays and retries of {tenant}")),
-        subjects: vec![format!("lovage.{tenant}.sched.>"), format!("lovage.{tenant}.due.>")],
+        subjects: super::quotas::schedule_subjects(tenant, true),
         // due copies go away once the stream of jobs has them
         retention: RetentionPolicy::WorkQueue,
         storage: StorageType::File,

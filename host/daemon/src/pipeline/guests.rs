@@ -1,8 +1,12 @@
 //! The guest threads: each takes jobs when it has room, and runs several at once on a runtime of its own, so that a
 //! guest never delays the messages to the broker.
+//!
+//! A few more threads run one job at a time, of tenants that have used less than their share while others hold places.
+//! A busy guest gives way to those on its own thread only every few milliseconds, and a slow one keeps its place for
+//! long: on a thread of its own, such a tenant's job starts at once.
 
 use super::{Shared, attempt};
-use crate::intake::Intake;
+use crate::intake::{Intake, Taken};
 use crate::ports::{Broker, Settlement, Tasks};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,6 +26,14 @@ pub struct GuestsConfig {
     pub concurrency: usize,
     /// Threads; one for each core.
     pub threads: usize,
+}
+
+impl GuestsConfig {
+    /// Attempts at once beside those, of tenants that have used less than their share: a quarter more, at least one
+    /// and at most four.
+    pub fn light(concurrency: usize) -> usize {
+        (concurrency / 4).clamp(1, 4)
+    }
 }
 
 /// The running guest threads.
@@ -45,7 +57,20 @@ impl Guests {
             let (intake, shared) = (intake.clone(), shared.clone());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("guests-{number}")).spawn(move || {
-                LocalSet::new().block_on(&runtime, serve(&intake, shared, room.max(1)));
+                let set = LocalSet::new();
+                // beside the guests, which give way in turns: what is blocked on is looked at only once in many turns
+                let serving = set.spawn_local(async move { serve(&intake, shared, room.max(1)).await });
+                if let Err(error) = set.block_on(&runtime, serving) {
+                    std::panic::resume_unwind(error.into_panic());
+                }
+            })?;
+            threads.push(thread);
+        }
+        for number in 0..GuestsConfig::light(config.concurrency) {
+            let (intake, shared) = (intake.clone(), shared.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let thread = std::thread::Builder::new().name(format!("light-{number}")).spawn(move || {
+                LocalSet::new().block_on(&runtime, serve_light(&intake, &shared));
             })?;
             threads.push(thread);
         }
@@ -59,7 +84,7 @@ impl Guests {
 }
 
 /// Takes permits, then jobs, until the buffer is closed; then waits for the attempts that still run.
-async fn serve<B: Broker, T: Tasks>(intake: &Intake, shared: Arc<Shared<B, T>>, room: usize) {
+async fn serve<B: Broker, T: Tasks>(intake: &Arc<Intake>, shared: Arc<Shared<B, T>>, room: usize) {
     let permits = Arc::new(Semaphore::new(room));
     let (ended, endings) = mpsc::channel(SETTLEMENTS_WAITING);
     let settling = tokio::task::spawn_local(settle(shared.clone(), endings));
@@ -67,14 +92,16 @@ async fn serve<B: Broker, T: Tasks>(intake: &Intake, shared: Arc<Shared<B, T>>, 
     while let Ok(first) = permits.clone().acquire_owned().await {
         let Some(jobs) = intake.take(1 + permits.available_permits()).await else { break };
         let mut first = Some(first);
-        for job in jobs {
+        for Taken { job, turn } in jobs {
             let permit = match first.take() {
                 Some(permit) => Ok(permit),
                 None => permits.clone().try_acquire_owned(),
             };
             let (shared, ended) = (shared.clone(), ended.clone());
             tokio::task::spawn_local(async move {
-                let _settled_until_all_attempts_ended = ended.send(attempt(&shared, job).await).await;
+                let settlement = attempt(&shared, job).await;
+                drop(turn);
+                let _settled_until_all_attempts_ended = ended.send(settlement).await;
                 drop(permit);
             });
         }
@@ -83,6 +110,15 @@ async fn serve<B: Broker, T: Tasks>(intake: &Intake, shared: Arc<Shared<B, T>>, 
     let _every_attempt_ended = permits.acquire_many(all).await;
     drop(ended);
     let _every_settlement_is_under_way = settling.await;
+}
+
+/// Takes jobs of light tenants, one after the other, until the buffer is closed.
+async fn serve_light<B: Broker, T: Tasks>(intake: &Arc<Intake>, shared: &Shared<B, T>) {
+    while let Some(Taken { job, turn }) = intake.take_light().await {
+        let settlement = attempt(shared, job).await;
+        drop(turn);
+        shared.broker.settle(settlement).await;
+    }
 }
 
 /// Hands settlements to the broker. Those of short attempts come together and so go out together, where one at a time

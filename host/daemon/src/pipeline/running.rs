@@ -78,6 +78,13 @@ impl Running {
         attempts.len()
     }
 
+    /// Stops every attempt of a tenant that was removed.
+    pub fn interrupt_tenant(&self, tenant: &TenantName) {
+        for entry in self.lock().values().filter(|entry| entry.tenant == *tenant) {
+            entry.stop(StopReason::Shutdown, "the tenant was removed");
+        }
+    }
+
     /// Whether an attempt of a job runs here.
     pub(super) fn has(&self, tenant: &TenantName, id: &JobId) -> bool {
         self.lock().values().any(|entry| entry.tenant == *tenant && entry.id == *id)

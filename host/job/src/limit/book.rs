@@ -9,8 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The limits and pauses of one tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Book {
+    /// The limit of the whole tenant is the stricter one of what was told and of its quota.
     limits: BTreeMap<LimitScope, Limit>,
     pauses: BTreeSet<PauseScope>,
+    told_of_tenant: Option<Limit>,
+    quota: Option<u32>,
+    spent: bool,
 }
 
 /// What holds for a job.
@@ -106,7 +110,33 @@ impl Book {
         }
     }
 
+    /// Sets how many jobs the tenant's quota lets run at once.
+    pub fn set_quota(&mut self, concurrency: Option<u32>) -> Change {
+        self.quota = concurrency;
+        self.note_limit_of_tenant()
+    }
+
+    /// Sets whether the tenant has used up what it may use for now, so that nobody asks for its jobs.
+    pub fn set_spent(&mut self, spent: bool) -> Change {
+        if std::mem::replace(&mut self.spent, spent) == spent { Change::None } else { Change::Queues }
+    }
+
+    fn note_limit_of_tenant(&mut self) -> Change {
+        let told = self.told_of_tenant.as_ref();
+        let most = [told.and_then(Limit::concurrency), self.quota].into_iter().flatten().min();
+        let limit = Limit::new(most, told.and_then(Limit::rate).cloned()).ok();
+        self.put_limit(LimitScope::Tenant, limit)
+    }
+
     fn note_limit(&mut self, scope: LimitScope, limit: Option<Limit>) -> Change {
+        if scope == LimitScope::Tenant {
+            self.told_of_tenant = limit;
+            return self.note_limit_of_tenant();
+        }
+        self.put_limit(scope, limit)
+    }
+
+    fn put_limit(&mut self, scope: LimitScope, limit: Option<Limit>) -> Change {
         let before = match &limit {
             Some(limit) => self.limits.insert(scope.clone(), limit.clone()),
             None => self.limits.remove(&scope),
@@ -124,7 +154,7 @@ impl Book {
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.limits.is_empty() && self.pauses.is_empty()
+        self.limits.is_empty() && self.pauses.is_empty() && !self.spent
     }
 
     /// The limit of a scope.
@@ -139,11 +169,12 @@ impl Book {
 
     /// Whether nobody may ask for the jobs of a queue.
     pub fn is_queue_paused(&self, queue: &QueueName) -> bool {
-        self.pauses.iter().any(|pause| match pause {
-            PauseScope::Tenant => true,
-            PauseScope::Queue(paused) => paused == queue,
-            PauseScope::Task(_) => false,
-        })
+        self.spent
+            || self.pauses.iter().any(|pause| match pause {
+                PauseScope::Tenant => true,
+                PauseScope::Queue(paused) => paused == queue,
+                PauseScope::Task(_) => false,
+            })
     }
 
     fn stopped(&self, queue: &QueueName, task: &TaskName) -> Option<Stopped> {

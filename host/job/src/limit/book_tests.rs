@@ -84,3 +84,32 @@ fn entries_are_checked_before_they_are_believed() {
     }
     assert!(matches!(Entry::parse("acme.pause.queue.q", None), Ok(Some((_, Entry::Pause(_, false))))));
 }
+
+#[test]
+fn a_quota_is_a_limit_of_the_tenant_and_the_stricter_one_holds() {
+    let mut book = Book::default();
+    let most = |book: &Book| book.limit(&LimitScope::Tenant).and_then(Limit::concurrency);
+    let told = |most| Entry::Limit(LimitScope::Tenant, most);
+    assert_eq!((book.set_quota(Some(5)), most(&book)), (Change::None, Some(5)));
+    assert_eq!(book.note(told(Limit::new(Some(9), None).ok())), Change::None);
+    assert_eq!(
+        (book.note(told(Limit::new(Some(3), None).ok())), most(&book)),
+        (Change::Room(LimitScope::Tenant), Some(3))
+    );
+    assert_eq!((book.note(told(None)), most(&book)), (Change::Room(LimitScope::Tenant), Some(5)));
+    assert_eq!((book.set_quota(None), most(&book), book.is_empty()), (Change::Void(LimitScope::Tenant), None, true));
+    let rate = Limit::new(None, Some("5/1s".parse().unwrap())).unwrap();
+    book.note(told(Some(rate.clone())));
+    book.set_quota(Some(2));
+    let both = book.limit(&LimitScope::Tenant).unwrap();
+    assert_eq!((both.concurrency(), both.rate()), (Some(2), rate.rate()));
+}
+
+#[test]
+fn who_has_used_up_the_day_is_asked_for_nothing() {
+    let (mut book, queue) = (Book::default(), "mail".parse().unwrap());
+    assert_eq!((book.set_spent(true), book.set_spent(true)), (Change::Queues, Change::None));
+    assert!(book.is_queue_paused(&queue) && !book.is_empty());
+    assert_eq!(book.set_spent(false), Change::Queues);
+    assert!(!book.is_queue_paused(&queue) && book.is_empty());
+}

@@ -1,0 +1,88 @@
+//! Whose jobs wait because the tenant has used up what it may use of a day, or stores as much as it may. They stay in
+//! their queues, and nobody asks for them until the next day of UTC, a raised quota, or room.
+
+use super::rules::Rules;
+use crate::clock::now;
+use crate::tenant_book::TenantBook;
+use crate::usage::Usage;
+use lovage_job::name::TenantName;
+use lovage_job::tenant::Spent;
+use lovage_job::usage::Day;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often everyone is looked at, whatever happens: a day may have begun.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Whose jobs wait.
+#[derive(Debug)]
+pub struct Allowances {
+    book: Arc<TenantBook>,
+    usage: Arc<Usage>,
+    rules: Arc<Rules>,
+    /// Whose streams hold as much as they may.
+    full: Mutex<HashSet<TenantName>>,
+}
+
+impl Allowances {
+    /// Allowances of the tenants of a book; [`Allowances::run`] must run beside them.
+    pub fn new(book: Arc<TenantBook>, usage: Arc<Usage>, rules: Arc<Rules>) -> Arc<Self> {
+        Arc::new(Self { book, usage, rules, full: Mutex::default() })
+    }
+
+    /// Looks at everyone whenever something was counted or a record changed, until `stop`.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let (mut counted, mut records) = (self.usage.changes(), self.book.changes());
+        loop {
+            self.look();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = counted.changed() => if changed.is_err() { return },
+                changed = records.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Notes whether a tenant's streams hold as much as they may.
+    pub fn set_full(&self, tenant: &TenantName, full: bool) {
+        match full {
+            true => self.full().insert(tenant.clone()),
+            false => self.full().remove(tenant),
+        };
+        self.look_at(tenant, Day::of(now()));
+    }
+
+    /// Forgets a tenant that was removed.
+    pub fn forget(&self, tenant: &TenantName) {
+        self.full().remove(tenant);
+        self.usage.forget(tenant);
+        self.rules.set_spent(tenant, None);
+    }
+
+    fn look(&self) {
+        let day = Day::of(now());
+        for record in self.book.all() {
+            self.look_at(&record.tenant, day);
+            let quota = &record.quota;
+            let of_day = (quota.fuel_per_day.is_some() || quota.egress_per_day.is_some()).then(|| quota.clone());
+            self.usage.set_quota(&record.tenant, of_day);
+        }
+    }
+
+    fn look_at(&self, tenant: &TenantName, day: Day) {
+        let Some(record) = self.book.get(tenant) else { return };
+        let spent = match self.full().contains(tenant) {
+            true => Some(Spent::Storage),
+            false if record.quota.fuel_per_day.is_none() && record.quota.egress_per_day.is_none() => None,
+            false => record.quota.spent(&self.usage.of_day(tenant, day)),
+        };
+        self.rules.set_spent(tenant, spent);
+    }
+
+    fn full(&self) -> MutexGuard<'_, HashSet<TenantName>> {
+        self.full.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
