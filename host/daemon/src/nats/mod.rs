@@ -4,7 +4,9 @@
 
 pub mod api;
 pub mod audit;
+mod blobs;
 pub mod broker;
+mod buckets;
 mod confirm;
 pub mod control;
 pub mod crashes;
@@ -22,7 +24,9 @@ pub mod puller;
 pub mod records;
 pub mod removal;
 pub mod rules;
+pub mod secrets;
 pub mod settle;
+pub mod storage;
 pub mod store;
 pub mod sweep;
 pub mod tenant_records;
