@@ -44,7 +44,7 @@ impl Vault {
     }
 
     fn set(&self, tenant: &str, name: &str, value: &str) {
-        self.cli(tenant).run_with(["secret", "set", name], value.as_bytes()).ok();
+        drop(self.cli(tenant).run_with(["secret", "set", name], value.as_bytes()).ok());
     }
 
     async fn jobs(&self, tenant: &str) -> Jobs {
@@ -130,7 +130,7 @@ async fn tenants_have_secrets_of_their_own_and_tasks_those_they_are_granted() {
     assert!(fails(&a, "../globex.api-key", "Sign").await.contains("not granted secret"));
     vault.cli("globex").ok(["secret", "rm", "api-key"]);
     assert!(fails(&b, "api-key", "Sign").await.contains("there is no secret api-key"));
-    vault.cli("globex").run(["secret", "rm", "api-key"]).fails_with(4);
+    drop(vault.cli("globex").run(["secret", "rm", "api-key"]).fails_with(4));
     signature(&a).await;
 }
 
@@ -180,7 +180,7 @@ async fn keys_are_changed_and_the_old_one_is_no_longer_needed() {
     assert_eq!(signature(&jobs).await, before);
     // whoever has the old key alone reads nothing
     std::fs::write(&vault.keys, old).unwrap();
-    vault.cli("default").run(["secret", "rekey"]).fails_with(2);
+    drop(vault.cli("default").run(["secret", "rekey"]).fails_with(2));
 }
 
 #[tokio::test]
@@ -196,5 +196,5 @@ async fn without_a_key_nothing_is_set_and_nothing_is_read() {
     let set = cli(&nats).env("LOVAGE_SECRETS_KEY", "not-a-key");
     let refused = set.run_with(["secret", "set", "api-key"], b"0123456789").fails_with(2);
     assert!(!refused.stderr.contains("not-a-key"), "{}", refused.stderr);
-    cli(&nats).run(["secret", "set", "api-key", "0123456789"]).fails_with(2);
+    drop(cli(&nats).run(["secret", "set", "api-key", "0123456789"]).fails_with(2));
 }

@@ -184,7 +184,7 @@ async fn a_removed_tenant_leaves_nothing_stored() {
     shelf(&jobs, "Put", "k", "v").await.unwrap();
     let key = cli(&nats).ok(["secret", "key", "new"]);
     let set = of(&nats, "globex").env("LOVAGE_SECRETS_KEY", key.trim());
-    set.run_with(["secret", "set", "api-key"], b"0123456789").ok();
+    drop(set.run_with(["secret", "set", "api-key"], b"0123456789").ok());
     cli(&nats).ok(["tenant", "rm", "globex", "--yes"]);
     lovage_tests::eventually("everything to be gone", WITHIN, async || {
         let names: Vec<String> = futures::TryStreamExt::try_collect(jobs.js.stream_names()).await.unwrap();
