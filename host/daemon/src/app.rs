@@ -3,7 +3,7 @@
 mod upkeep;
 
 use crate::audit::Auditor;
-use crate::config::{Isolation, RunnerFile, WorkerFile};
+use crate::config::{Isolation, RunnerFile, StorageFile, WorkerFile};
 use crate::egress::{Egress, Names};
 use crate::intake::Intake;
 use crate::lease::Leases;
@@ -19,7 +19,9 @@ use crate::nats::permits::Permits;
 use crate::nats::puller::SourceName;
 use crate::nats::room::watch_over;
 use crate::nats::rules::Rules;
+use crate::nats::secrets::SecretStore;
 use crate::nats::settle::Settler;
+use crate::nats::storage::{NatsStorage, StorageQuota};
 use crate::nats::store::{Catalog, Components, Payloads, Results};
 use crate::nats::tenant_records::TenantRecords;
 use crate::nats::topology::{self, TopologyConfig};
@@ -67,6 +69,8 @@ pub struct WorkerOptions {
     pub compiler: (PathBuf, Vec<std::ffi::OsString>),
     /// What the operator sets.
     pub file: WorkerFile,
+    /// What secrets are opened with, where this worker has it.
+    pub keys: Option<crate::secrets::KeyRing>,
 }
 
 /// A running worker.
@@ -173,6 +177,18 @@ async fn versions(
     Ok(Arc::new(Live::new(loader, catalog.clone(), book.clone())))
 }
 
+/// What tasks keep.
+async fn storage(
+    options: &WorkerOptions,
+    js: &jetstream::Context,
+    topology: TopologyConfig,
+) -> anyhow::Result<NatsStorage> {
+    let StorageFile { keyvalue, blobstore } = options.file.storage;
+    let quota = StorageQuota { keyvalue, blobstore, replicas: topology.replicas };
+    let secrets = SecretStore::open(js, topology).await?;
+    Ok(NatsStorage::new(js.clone(), quota, secrets, options.keys.clone()))
+}
+
 impl Worker {
     /// Starts a worker on a connection. `connections` counts how often the connection was made.
     pub async fn start(
@@ -243,6 +259,7 @@ impl Worker {
             auditor: auditor.clone(),
             errands: Arc::new(NatsErrands::open(client.clone(), &js).await?),
             usage: usage.clone(),
+            storage: Arc::new(storage(&options, &js, topology).await?),
             fanout: options.file.submit.fanout,
             result_keep: options.file.result_keep,
         });

@@ -3,6 +3,7 @@
 use crate::registry::ready::LimitPolicy;
 use lovage_job::child::{FANOUT_CEILING, FANOUT_DEFAULT};
 use lovage_job::limits::{Limits, LimitsWish, soft_below};
+use lovage_job::storage::{BUCKETS_BYTES_DEFAULT, CONTAINERS_BYTES_DEFAULT};
 use lovage_job::unit::{ByteSize, span};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,34 @@ pub struct WorkerFile {
     pub egress: EgressFile,
     /// Jobs that jobs submit.
     pub submit: SubmitFile,
+    /// What tasks may keep.
+    pub storage: StorageFile,
+    /// How secrets are opened.
+    pub secrets: SecretsFile,
+}
+
+/// What the tasks of one tenant may keep, all together. The broker holds these bounds.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageFile {
+    /// Keys and values of its buckets.
+    pub keyvalue: ByteSize,
+    /// Blobs of its containers.
+    pub blobstore: ByteSize,
+}
+
+impl Default for StorageFile {
+    fn default() -> Self {
+        Self { keyvalue: ByteSize(BUCKETS_BYTES_DEFAULT), blobstore: ByteSize(CONTAINERS_BYTES_DEFAULT) }
+    }
+}
+
+/// How secrets are opened.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretsFile {
+    /// A file of master keys; that of the environment where none is given.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Where jobs run.
@@ -148,6 +177,8 @@ impl Default for WorkerFile {
             webhook: WebhookFile::default(),
             egress: EgressFile::default(),
             submit: SubmitFile::default(),
+            storage: StorageFile::default(),
+            secrets: SecretsFile::default(),
         }
     }
 }
@@ -210,6 +241,11 @@ impl WorkerFile {
         if self.limits.fuel == Some(0) || self.ceiling.fuel == Some(0) {
             return Err("fuel = 0 would run nothing; give at least 1".to_owned());
         }
+        for (key, bytes) in [("keyvalue", self.storage.keyvalue), ("blobstore", self.storage.blobstore)] {
+            if bytes < ByteSize::mib(1) {
+                return Err(format!("[storage] {key} = {bytes} would hold next to nothing; give at least 1MiB"));
+            }
+        }
         if self.submit.fanout > FANOUT_CEILING {
             return Err(format!("fanout = {} is more than {FANOUT_CEILING}", self.submit.fanout));
         }
@@ -271,6 +307,9 @@ mod tests {
             ("[limits]\nfuel = 0", "fuel"),
             ("[limits]\ntimeout = \"5s\"\nsoft_timeout = \"5s\"", "soft timeout"),
             ("[submit]\nfanout = 1000001", "fanout"),
+            ("[storage]\nkeyvalue = \"1023KiB\"", "keyvalue"),
+            ("[storage]\nblobs = \"1GiB\"", "blobs"),
+            ("[secrets]\nkey = \"x\"", "key"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(named), "{text}: {error}");

@@ -2,7 +2,9 @@
 //!
 //! The topology and its reasons are in `host/docs/ARCHITECTURE.md`.
 
-use crate::name::{JobId, NameError, QueueName, ScheduleName, TaskName, TenantName, VersionName};
+use crate::name::{
+    BucketName, ContainerName, JobId, NameError, QueueName, ScheduleName, SecretName, TaskName, TenantName, VersionName,
+};
 use crate::unit::UnixMs;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -245,7 +247,9 @@ pub fn control(tenant: &TenantName, command: &str, id: &JobId) -> String {
 
 /// The names of a tenant's streams and buckets.
 pub mod asset {
-    use super::{JobId, Lane, QueueName, ScheduleName, TaskName, TenantName, VersionName};
+    use super::{
+        BucketName, ContainerName, JobId, Lane, QueueName, ScheduleName, SecretName, TaskName, TenantName, VersionName,
+    };
 
     /// The stream of waiting jobs.
     pub fn jobs(tenant: &TenantName) -> String {
@@ -303,6 +307,39 @@ pub mod asset {
                 kind.is_some_and(|kind| word(kind, u8::is_ascii_uppercase))
             }
         }
+    }
+
+    /// The bucket of what a tenant's tasks keep under keys.
+    pub fn keyvalue(tenant: &TenantName) -> String {
+        format!("kv-{tenant}")
+    }
+
+    /// The subject of a key in a bucket of a tenant's; the key may be anything.
+    pub fn keyvalue_subject(tenant: &TenantName, bucket: &BucketName, key: &str) -> String {
+        format!("$KV.kv-{tenant}.{bucket}.{}", crate::storage::encoded(key))
+    }
+
+    /// The subjects of all keys of a bucket.
+    pub fn keyvalue_filter(tenant: &TenantName, bucket: &BucketName) -> String {
+        format!("$KV.kv-{tenant}.{bucket}.*")
+    }
+
+    /// The object store of a tenant's blobs.
+    pub fn blobs(tenant: &TenantName) -> String {
+        format!("blobs-{tenant}")
+    }
+
+    /// The object that a blob is; its name may be anything.
+    pub fn blob_object(container: &ContainerName, name: &str) -> String {
+        format!("{container}/{}", crate::storage::encoded(name))
+    }
+
+    /// The bucket of the sealed secrets of all tenants.
+    pub const SECRETS: &str = "secrets";
+
+    /// The key of a secret.
+    pub fn secret_key(tenant: &TenantName, name: &SecretName) -> String {
+        format!("{tenant}.{name}")
     }
 
     /// The bucket of tasks, versions and aliases of all tenants.

@@ -7,7 +7,7 @@
 use crate::attempt::cell::{Asking, Cell};
 use crate::attempt::event::LogLevel;
 use crate::bindings::{Task, job_context, types};
-use crate::capability::scratch;
+use crate::capability::{self, scratch};
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime_wasi::WasiView;
@@ -26,6 +26,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Cell>> {
     scratch::add_to_linker(&mut linker, Cell::scratch)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Task::add_to_linker::<Cell, HasSelf<Cell>>(&mut linker, |cell| cell)?;
+    capability::init(&mut linker)?;
     Ok(linker)
 }
 

@@ -4,6 +4,8 @@
 //! here and nowhere else; no line written by hand uses it. Exporting from this library is enough: the symbols
 //! end up in the component of the crate that depends on it.
 
+mod storage;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::payload::{Form, Reply};
@@ -12,7 +14,7 @@ use crate::{ErrorKind, Job, TaskError, dispatch};
 
 #[allow(unsafe_code, unreachable_pub, missing_debug_implementations, clippy::all, reason = "generated")]
 mod bindings {
-    wit_bindgen::generate!({ world: "task", path: "wit" });
+    wit_bindgen::generate!({ world: "capable-task", path: "wit", generate_all });
 
     export!(Component with_types_in self);
 
@@ -21,6 +23,7 @@ mod bindings {
 
 use bindings::exports::lovage::task::handler::Guest;
 use bindings::lovage::task::types as wire;
+pub(crate) use storage::{blobs, config, kv, secrets};
 
 impl Guest for bindings::Component {
     fn describe() -> Vec<wire::Description> {

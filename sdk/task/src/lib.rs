@@ -44,6 +44,10 @@
 //! A task with `#[task(timeout = "30s", soft_timeout = "20s")]` sees [`cancelled`] turn true after 20 seconds; what it
 //! then returns stands. [`checkpoint`] keeps what is done from one attempt to the next, and [`jobs`] submits further
 //! jobs, once however often the attempt is repeated.
+//!
+//! # Beyond the sandbox
+//! [`kv`], [`blobs`], [`config`] and [`secrets`] are what a task may be granted, each by name. A task that uses one imports
+//! it, and is refused until it was granted; the others cost nothing.
 
 // In the guest, the generated bindings lift and lower values through raw memory: see `guest`.
 #![cfg_attr(not(target_family = "wasm"), forbid(unsafe_code))]
@@ -52,9 +56,11 @@
 // The macros name this crate, also in its own tests.
 extern crate self as lovage_task;
 
+pub mod blobs;
 mod bytes;
 pub mod checkpoint;
 mod compile_fail;
+pub mod config;
 mod context;
 #[cfg(any(test, target_family = "wasm"))]
 mod dispatch;
@@ -63,8 +69,10 @@ mod error;
 mod guest;
 mod job;
 pub mod jobs;
+pub mod kv;
 mod payload;
 mod registered;
+pub mod secrets;
 #[cfg(feature = "tracing")]
 mod trace;
 

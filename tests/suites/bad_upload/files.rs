@@ -65,7 +65,7 @@ fn import_that_nobody_gives_is_named() {
     refused(&ground, &module, &[], &[r#""foo""#, r#""env""#, "wasm32-wasip2"]);
     for (import, hint) in [
         ("acme:db/client@1.0.0", "compose the component with one that exports acme:db"),
-        ("wasi:keyvalue/store@0.2.0-draft", "take what is needed in the payload"),
+        ("wasi:keyvalue/store@0.2.0-draft", "this worker has wasi:keyvalue@0.2.0-draft2"),
         ("wasi:cli/stdout@0.3.0", "WASI 0.3 is not supported yet; build it for WASI 0.2 (target wasm32-wasip2)"),
         ("wasi:http/types@0.3.0-rc-2025-09-16", "build it for WASI 0.2 (target wasm32-wasip2)"),
     ] {

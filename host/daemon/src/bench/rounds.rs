@@ -176,6 +176,7 @@ async fn start(
     let client = lovage_client::connect(connect).await?;
     let name: JobId = format!("bench-{:08x}", rand::random::<u32>()).parse()?;
     let worker = WorkerOptions {
+        keys: None,
         name,
         queues: vec![(QueueName::default_queue(), 1)],
         cache_dir: cache.to_owned(),

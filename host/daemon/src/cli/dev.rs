@@ -6,7 +6,7 @@ use super::compile::compiler_program;
 use super::connection::connect_failure;
 use super::exit::OrExit;
 use super::worker::{QueueShare, Stops, WorkerArgs, connections, worker_options};
-use super::{Exit, Failure, Output};
+use super::{Exit, Failure, Output, secret};
 use crate::access::users::OperatorUser;
 use crate::app::Worker;
 use crate::config::Isolation;
@@ -14,7 +14,7 @@ use crate::server::{self, ProcessGroup, Running, StartOptions};
 use crate::telemetry::{self, LogFormat};
 use clap::Args;
 use lovage_client::ConnectOptions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use users::Users;
 
@@ -52,10 +52,12 @@ pub(super) async fn main(args: DevArgs, output: Output) -> Result<Exit, Failure>
     telemetry::start(LogFormat::Text, "warn,async_nats=error");
     let mut stops = Stops::new()?;
     let dir = args.dir.clone().map_or_else(default_dir, Ok)?;
+    std::fs::create_dir_all(&dir).or_exit(Exit::Host)?;
+    let keys = secret::dev_keys(&dir)?;
     let (wanted, port) = (args.nats_server.clone(), args.port);
     let started = tokio::task::spawn_blocking(move || start_server(wanted, dir, port));
     let (mut server, operator) = started.await.or_exit(Exit::Host)??;
-    let served = serve(&args, (&mut server, operator), &mut stops, output).await;
+    let served = serve((&args, &keys), (&mut server, operator), &mut stops, output).await;
     // the worker is gone; now the server, whatever happened
     let stopped = tokio::task::spawn_blocking(move || server.stop()).await.or_exit(Exit::Host)?;
     let exit = served?;
@@ -72,7 +74,6 @@ fn default_dir() -> Result<PathBuf, Failure> {
 
 fn start_server(wanted: Option<PathBuf>, dir: PathBuf, port: u16) -> Result<(Running, OperatorUser), Failure> {
     let binary = server::find(wanted.as_deref()).or_exit(Exit::Host)?;
-    std::fs::create_dir_all(&dir).or_exit(Exit::Host)?;
     let port = (port != 0).then_some(port);
     // Ctrl-C must reach this process alone: the worker drains before the server stops
     let operator = users::prepare(&dir)?;
@@ -85,19 +86,20 @@ fn start_server(wanted: Option<PathBuf>, dir: PathBuf, port: u16) -> Result<(Run
 }
 
 async fn serve(
-    args: &DevArgs,
+    (args, keys): (&DevArgs, &Path),
     (server, operator): (&mut Running, OperatorUser),
     stops: &mut Stops,
     output: Output,
 ) -> Result<Exit, Failure> {
     let worker_args = WorkerArgs::of_dev(args.queues.clone(), args.concurrency, args.isolation);
-    let options = worker_options(&worker_args)?;
+    let mut options = worker_options(&worker_args)?;
+    options.keys = secret::worker_keys(Some(keys))?;
     let connect = ConnectOptions { servers: server.url(), name: "lovage-dev".to_owned(), ..ConnectOptions::default() };
     let client = lovage_client::connect(&connect).await.map_err(connect_failure)?;
     let worker = Worker::start(options, client.clone(), connections(client)).await.or_exit(Exit::Broker)?;
     let mut users = Users::follow(server.store_dir(), operator, worker.tenants());
     users.apply(server)?;
-    tell(server, output)?;
+    tell(server, keys, output)?;
     let died = loop {
         tokio::select! {
             () = users.changed() => if let Err(failure) = users.apply(server) {
@@ -123,11 +125,12 @@ async fn serve(
     }
 }
 
-fn tell(server: &Running, output: Output) -> Result<(), Failure> {
+fn tell(server: &Running, keys: &Path, output: Output) -> Result<(), Failure> {
     let url = server.url();
     if output.json {
         return output.value(&serde_json::json!({
             "url": url, "pid": server.pid(), "dir": server.store_dir(), "tenant": "default",
+            "key_file": keys,
         }));
     }
     let program = compiler_program().map_or_else(|_| "lovage".to_owned(), |(path, _)| path.display().to_string());
@@ -144,7 +147,10 @@ fn tell(server: &Running, output: Output) -> Result<(), Failure> {
            {program} job wait <job id>\n\n\
          Whoever connects without credentials is the operator; this machine alone can. A tenant of its own:\n  \
            {program} tenant add acme\n\n\
+         Secrets of tasks:\n  \
+           {program} secret set NAME --key-file {}\n\n\
          Ctrl-C stops all of it; what is stored stays.",
         server.store_dir().display(),
+        keys.display(),
     ))
 }

@@ -24,6 +24,7 @@ mod push;
 mod registry;
 mod run;
 mod schedule;
+mod secret;
 mod sign;
 mod submit;
 mod task;
@@ -92,6 +93,8 @@ enum Command {
     Schedule(schedule::ScheduleCommand),
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     #[command(subcommand)]
     Dead(dead::DeadCommand),
     #[command(subcommand)]
@@ -165,6 +168,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Job(command) => job::main(command, connection, output).await,
         Command::Group(command) => group::main(command, connection, output).await,
         Command::Webhook(command) => webhook::main(&command, connection, output).await,
+        Command::Secret(command) => secret::main(command, connection, output).await,
         Command::Dead(command) => dead::main(command, connection, output).await,
         Command::Limit(command) => limit::main(command, connection, output).await,
         Command::Pause(command) => pause::main(command, connection, output).await,

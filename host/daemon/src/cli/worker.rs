@@ -147,7 +147,9 @@ pub(super) fn worker_options(args: &WorkerArgs) -> Result<WorkerOptions, Failure
     if queues.is_empty() {
         queues.push((QueueName::default_queue(), 1));
     }
+    let keys = super::secret::worker_keys(file.secrets.key_file.as_deref())?;
     Ok(WorkerOptions {
+        keys,
         name: args.name.clone().unwrap_or_else(own_name),
         queues,
         cache_dir: args.cache_dir.clone().map_or_else(default_cache, Ok)?,

@@ -51,6 +51,12 @@ impl Stored {
         Some(Self { subject, sequence, message })
     }
 
+    /// Whether the filter that found it finds none after it.
+    pub(super) fn is_last(&self) -> bool {
+        let headers = self.message.headers.as_ref();
+        headers.and_then(|headers| headers.get("Nats-Num-Pending")).is_some_and(|pending| pending.as_str() == "0")
+    }
+
     /// Whether the message marks its key as deleted or expired.
     pub(super) fn is_tombstone(&self) -> bool {
         let headers = self.message.headers.as_ref();

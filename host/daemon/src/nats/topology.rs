@@ -76,6 +76,7 @@ pub const SHARED: &[(&str, &str)] = &[
     (asset::UNIQUE, "keys that make jobs one"),
     (asset::GROUPS, "groups of jobs"),
     (asset::WEBHOOKS, "secrets that webhooks are signed with"),
+    (asset::SECRETS, "sealed secrets"),
     (lovage_job::limit::STATES, "who runs how many under each limit"),
 ];
 
@@ -125,7 +126,7 @@ fn checkpoints(config: TopologyConfig) -> kv::Config {
     }
 }
 
-async fn bucket_of(js: &Context, config: kv::Config) -> Result<kv::Store, TopologyError> {
+pub(super) async fn bucket_of(js: &Context, config: kv::Config) -> Result<kv::Store, TopologyError> {
     let name = config.bucket.clone();
     if let Ok(store) = js.get_key_value(&name).await {
         return Ok(store);

@@ -132,7 +132,7 @@ async fn give_back<B: Broker, T>(
 fn services_of<B, T>(shared: &Shared<B, T>, message: &Delivery, job: &Job, grants: Arc<Grants>) -> GuestServices {
     let (tenant, task) = (message.tenant.clone(), job.subject.task.to_string());
     let egress = AttemptEgress::new(shared.egress.clone(), shared.auditor.clone(), tenant, task);
-    GuestServices::new(&shared.errands, message, job, grants, shared.fanout, egress)
+    GuestServices::new((&shared.errands, &shared.storage), message, job, grants, shared.fanout, egress)
 }
 
 /// The task's limits with the job's own timeouts, under the operator's ceiling.

@@ -52,6 +52,8 @@ pub struct Shared<B, T> {
     pub egress: Arc<crate::egress::Egress>,
     /// Where refusals are noted.
     pub auditor: Arc<dyn crate::audit::Auditor>,
+    /// What tasks keep.
+    pub storage: Arc<dyn crate::storage::Storage>,
     /// The most children of one job.
     pub fanout: u32,
     /// How long results are kept where the task does not say.

@@ -4,10 +4,12 @@
 //! job's id and what it calls them, and values lie under the job's id.
 
 mod group;
+mod storage;
 
 use crate::egress::AttemptEgress;
 use crate::errands::{ChildFault, Errands, LEDGER};
 use crate::ports::{BrokerError, Delivery};
+use crate::storage::Storage;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lovage_client::NewJob;
@@ -20,6 +22,7 @@ use lovage_job::name::{JobId, NameError, TenantName};
 use lovage_job::subject::JobSubject;
 use lovage_sandbox::{Answer, Ask, ChildGroup, ChildId, ChildJob, GroupHeld, Refusal, Services};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -39,6 +42,9 @@ pub(super) struct GuestServices {
     grants: Arc<Grants>,
     fanout: u32,
     egress: AttemptEgress,
+    storage: Arc<dyn Storage>,
+    /// How often the attempt has used its capabilities.
+    asks: AtomicU32,
     book: Mutex<Book>,
 }
 
@@ -57,7 +63,7 @@ struct Book {
 impl GuestServices {
     /// The services of an attempt of `job`.
     pub(super) fn new(
-        errands: &Arc<dyn Errands>,
+        (errands, storage): (&Arc<dyn Errands>, &Arc<dyn Storage>),
         message: &Delivery,
         job: &Job,
         grants: Arc<Grants>,
@@ -73,6 +79,8 @@ impl GuestServices {
             grants,
             fanout,
             egress,
+            storage: storage.clone(),
+            asks: AtomicU32::new(0),
             book: Mutex::default(),
         }
     }
@@ -222,15 +230,7 @@ impl Services for GuestServices {
     }
 
     fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<Answer, Refusal>> {
-        async move {
-            match ask {
-                Ask::Http(ask) => Ok(self.egress.ask(ask, &self.grants).await),
-                Ask::KeyValue { .. } | Ask::Blob { .. } | Ask::Secret(_) => {
-                    Err(Refusal::Denied(format!("{} is not to be had here", ask.what())))
-                }
-            }
-        }
-        .boxed()
+        self.ask_for(ask).boxed()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Guests' errands over a broker in memory: what a retry finds, and where the limits are.
 
+use super::storage::tests::Shelf;
 use super::*;
 use crate::audit::NoAuditor;
 use crate::egress::{Egress, Names};
@@ -80,8 +81,15 @@ fn attempt(memory: &Arc<Memory>, depth: u32, grants: Granted, fanout: u32) -> Gu
             TenantName::default_tenant(),
             "parent".to_owned(),
         ),
+        storage: Arc::new(Shelf::default()),
+        asks: AtomicU32::new(0),
         book: Mutex::default(),
     }
+}
+
+/// The services of an attempt whose task is granted these, over this storage.
+pub(super) fn with_storage(storage: Arc<Shelf>, grants: Grants) -> GuestServices {
+    GuestServices { storage, grants: Arc::new(grants), ..attempt(&Arc::default(), 0, MAY_NOT, 0) }
 }
 
 fn child(key: Option<&str>) -> ChildJob {

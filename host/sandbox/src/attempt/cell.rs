@@ -5,6 +5,7 @@ use crate::attempt::cancel::CancelSignal;
 use crate::attempt::journal::Journal;
 use crate::attempt::memory::MemoryLimiter;
 use crate::attempt::services::Services;
+use crate::capability::prepared::Capable;
 use crate::capability::scratch::{Folder, ScratchView};
 use crate::shape::egress::Egress;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub(crate) struct Cell {
     pub(crate) asked: Asked,
     /// The scratch folder, where it is granted.
     pub(crate) scratch: Option<Folder>,
+    /// What the guest was granted beyond its sandbox.
+    pub(crate) capable: Capable,
 }
 
 impl WasiView for Cell {

@@ -5,6 +5,7 @@
 //! that it needs no budget: a job may report for a day without using up its log.
 
 use crate::attempt::event::{AttemptEvent, EventSink, LogLevel};
+use crate::attempt::given::Given;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ struct Pages {
     limit: usize,
     truncated: bool,
     events: Option<EventSink>,
+    /// What is taken out of everything before it is told.
+    given: Given,
     /// Where the line that is not told yet begins in `text`.
     line_start: usize,
     /// The shortest time between two progress events.
@@ -37,11 +40,17 @@ impl Journal {
             limit,
             truncated: false,
             events,
+            given: Given::default(),
             line_start: 0,
             progress_interval: PROGRESS_INTERVAL,
             progress_told: None,
             progress_kept: None,
         })))
+    }
+
+    /// The secrets that are taken out of everything that is told.
+    pub(crate) fn given(&self) -> Given {
+        self.pages().given.clone()
     }
 
     /// Tells each report of progress: a test must not depend on how fast its machine is.
@@ -83,9 +92,9 @@ impl Journal {
         if pages.events.is_none() {
             return;
         }
-        let message = clipped(message, PROGRESS_MESSAGE_MAX);
+        let message = pages.given.clean_text(clipped(message, PROGRESS_MESSAGE_MAX));
         let fraction = fraction.filter(|part| part.is_finite()).map(|part| part.clamp(0.0, 1.0));
-        pages.progress_kept = Some((fraction, message.to_owned()));
+        pages.progress_kept = Some((fraction, message));
         let now = Instant::now();
         if pages.progress_told.is_none_or(|told| now.duration_since(told) >= pages.progress_interval) {
             pages.progress_told = Some(now);
@@ -98,7 +107,8 @@ impl Journal {
         let mut pages = self.pages();
         pages.tell_progress();
         pages.end_open_line();
-        (std::mem::take(&mut pages.text), pages.truncated)
+        let text = std::mem::take(&mut pages.text);
+        (pages.given.clean(text), pages.truncated)
     }
 
     /// The last `bytes` of the log so far, as text.
@@ -123,7 +133,8 @@ impl Pages {
         let end = self.line_start + last;
         if let Some(events) = &self.events {
             for line in self.text.get(self.line_start..end).unwrap_or_default().split(|byte| *byte == b'\n') {
-                events.tell(AttemptEvent::Log { level: None, line: String::from_utf8_lossy(line).into_owned() });
+                let line = self.given.clean_text(&String::from_utf8_lossy(line));
+                events.tell(AttemptEvent::Log { level: None, line });
             }
         }
         self.line_start = end + 1;
@@ -142,7 +153,7 @@ impl Pages {
     fn tell_line(&self, start: usize, level: Option<LogLevel>) {
         if let Some(events) = &self.events {
             let line = self.text.get(start..).unwrap_or_default();
-            let line = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line)).into_owned();
+            let line = self.given.clean_text(&String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line)));
             events.tell(AttemptEvent::Log { level, line });
         }
     }

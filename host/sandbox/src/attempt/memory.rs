@@ -28,6 +28,11 @@ impl MemoryBudget {
         Arc::new(Self { pages: Semaphore::new(total_pages), total_pages })
     }
 
+    /// The pages that so many bytes take up.
+    pub(crate) fn pages_for(bytes: usize) -> usize {
+        bytes.div_ceil(PAGE_BYTES)
+    }
+
     /// Bytes that there are in all.
     pub(crate) fn total_bytes(&self) -> u64 {
         u64::try_from(self.total_pages.saturating_mul(PAGE_BYTES)).unwrap_or(u64::MAX)

@@ -6,6 +6,8 @@ pub(crate) mod cell;
 pub(crate) mod ending;
 pub(crate) mod event;
 pub(crate) mod follow;
+pub(crate) mod given;
+pub(crate) mod host_memory;
 pub(crate) mod journal;
 pub(crate) mod memory;
 pub(crate) mod panic_text;

@@ -6,10 +6,12 @@ use crate::attempt::asked::Asked;
 use crate::attempt::cancel::CancelSignal;
 use crate::attempt::cell::Cell;
 use crate::attempt::ending::{Fault, Stop, cancelled, outcome_of, stopped_for, timed_out};
+use crate::attempt::host_memory::HostMemory;
 use crate::attempt::journal::Journal;
 use crate::attempt::memory::MemoryLimiter;
 use crate::attempt::pipe::{LogPipe, PayloadPipe, ResultPipe};
 use crate::attempt::request::{AttemptControl, AttemptReport, AttemptRequest, JobInfo};
+use crate::capability::prepared::Capable;
 use crate::capability::scratch::{Folder, SCRATCH_PATH};
 use crate::sandbox::Room;
 use crate::shape::egress::Egress;
@@ -77,6 +79,7 @@ pub(crate) async fn run(
     if let Some(signal) = control.cancel.as_ref().filter(|signal| signal.was_told()) {
         outcome = told(outcome, signal);
     }
+    outcome = journal.given().clean_outcome(outcome);
     // A sink that panics here loses only itself.
     let told = std::panic::catch_unwind(AssertUnwindSafe(|| journal.finish()));
     let (log, log_truncated) = told.unwrap_or_default();
@@ -239,6 +242,7 @@ fn cell(
         cancel: control.cancel.clone(),
         services: control.services.clone(),
         asked: Asked::default(),
+        capable: Capable::prepare(request, control, journal, HostMemory::new(room.budget(), limits.memory.as_usize())),
         scratch,
     }
 }

@@ -5,6 +5,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use lovage_job::flow::OnMemberFailure;
 use lovage_job::name::GroupId;
+use lovage_job::secret::SecretBytes;
 use lovage_job::subject::Lane;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
@@ -244,38 +245,36 @@ impl HttpFault {
 pub enum KeyValueAsk {
     /// Whether there is such a bucket for the guest.
     Open,
-    /// The value of a key, with its revision.
+    /// The value of a key, with its revision: [`Answer::Revision`].
     Get(String),
-    /// Puts a value.
+    /// Puts a value: [`Answer::Done`].
     Set(String, Vec<u8>),
-    /// Puts a value where the key still has this revision; 0 where it must not be there.
+    /// Puts a value where the key still has this revision; whether it had: [`Answer::Whether`].
     Swap(String, Vec<u8>, u64),
-    /// Removes a key.
+    /// Removes a key: [`Answer::Done`].
     Delete(String),
-    /// Whether a key is there.
-    Exists(String),
-    /// The next keys after a cursor.
+    /// The next keys after a cursor: [`Answer::Names`].
     Keys(Option<String>),
-    /// Adds to a number and gives the sum.
+    /// Adds to a number and gives the sum: [`Answer::Number`].
     Increment(String, i64),
 }
 
 /// What to do with a container of blobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BlobAsk {
-    /// Whether there is such a container for the guest.
+    /// When the place of the tenant's containers was made: [`Answer::Info`].
     Open,
-    /// The bytes of a blob from a first to a last one, both included.
+    /// The bytes of a blob from a first to a last one, both included, as far as there are any: [`Answer::Bytes`].
     Get(String, u64, u64),
-    /// Puts a blob.
+    /// Puts a blob: [`Answer::Done`].
     Put(String, Vec<u8>),
-    /// Removes a blob.
+    /// Removes a blob: [`Answer::Done`].
     Delete(String),
-    /// Size and time of a blob.
+    /// Size and time of a blob: [`Answer::Info`].
     Info(String),
-    /// The names of all blobs.
+    /// The names of all blobs: [`Answer::Names`].
     List,
-    /// Removes all blobs.
+    /// Removes all blobs: [`Answer::Done`].
     Clear,
 }
 
@@ -292,10 +291,12 @@ pub enum Answer {
     HttpFault(HttpFault, String),
     /// Bytes, where there are any.
     Bytes(Option<Vec<u8>>),
-    /// A value with its revision.
-    Revision(Option<(Vec<u8>, u64)>),
+    /// A value, where there is one, and the revision of its key, which [`KeyValueAsk::Swap`] names.
+    Revision(Option<Vec<u8>>, u64),
     /// A number.
     Number(i64),
+    /// The value of a secret, where there is one.
+    Secret(Option<SecretBytes>),
     /// Names, and where to go on.
     Names(Vec<String>, Option<String>),
     /// The size of a blob in bytes and when it was put, in Unix milliseconds.

@@ -37,8 +37,23 @@ pub(crate) const WASI_INTERFACES: [&str; 30] = [
     "wasi:clocks/timezone",
 ];
 const WASI_TRACK: &str = "0.2";
-const TASK_INTERFACES: [&str; 4] =
-    ["lovage:task/checkpoint", "lovage:task/job-context", "lovage:task/jobs", "lovage:task/types"];
+const TASK_INTERFACES: [&str; 5] = [
+    "lovage:task/checkpoint",
+    "lovage:task/job-context",
+    "lovage:task/jobs",
+    "lovage:task/secrets",
+    "lovage:task/types",
+];
+/// What the linker has of interfaces that are drafts: those of another draft are other interfaces.
+pub(crate) const DRAFTS: [(&str, &str); 7] = [
+    ("wasi:blobstore/blobstore", "0.2.0-draft"),
+    ("wasi:blobstore/container", "0.2.0-draft"),
+    ("wasi:blobstore/types", "0.2.0-draft"),
+    ("wasi:config/store", "0.2.0-rc.1"),
+    ("wasi:keyvalue/atomics", "0.2.0-draft2"),
+    ("wasi:keyvalue/batch", "0.2.0-draft2"),
+    ("wasi:keyvalue/store", "0.2.0-draft2"),
+];
 const TASK_TRACK: &str = "0.1";
 
 /// Refuses an import that no task gets.
@@ -52,6 +67,9 @@ pub(crate) fn check(name: &str) -> Result<(), InspectError> {
     }
     let known = |track| interface.track() == Some(track);
     if WASI_INTERFACES.contains(&interface.path) && known(WASI_TRACK) {
+        return Ok(());
+    }
+    if DRAFTS.iter().any(|(path, version)| *path == interface.path && interface.version == Some(*version)) {
         return Ok(());
     }
     if TASK_INTERFACES.contains(&interface.path) && known(TASK_TRACK) {
@@ -71,6 +89,9 @@ fn hint(interface: &InterfaceName<'_>) -> String {
     }
     if WASI_INTERFACES.contains(&interface.path) {
         return "this worker has WASI 0.2; build for wasm32-wasip2".to_owned();
+    }
+    if let Some((_, version)) = DRAFTS.iter().find(|(path, _)| *path == interface.path) {
+        return format!("this worker has {}@{version}; build the task with that version", interface.package());
     }
     match interface.package() {
         "wasi:keyvalue" | "wasi:blobstore" | "wasi:messaging" | "wasi:config" | "wasi:logging" | "wasi:nn"

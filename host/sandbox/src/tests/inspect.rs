@@ -123,7 +123,7 @@ fn foreign_imports_are_named() {
     }
     for (name, hint) in [
         ("acme:db/client@1.0.0", "compose the component with one that exports acme:db"),
-        ("wasi:keyvalue/store@0.2.0-draft", "payload"),
+        ("wasi:keyvalue/store@0.2.0-draft", "0.2.0-draft2"),
         ("wasi:http/incoming-handler@0.2.0", "does not have that part of WASI"),
         ("wasi:cli/stdout@0.1.0", "WASI 0.2"),
         ("wasi:cli/stdout", "WASI 0.2"),
