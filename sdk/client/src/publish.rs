@@ -2,6 +2,7 @@
 //!
 //! A message keeps its id over all tries, so the broker stores it once however often it is sent.
 
+use crate::link::{AskError, Link};
 use async_nats::{HeaderMap, Request, RequestErrorKind};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -48,6 +49,9 @@ pub(crate) enum PublishFault {
     /// The message is larger than the stream or the server takes.
     #[error("{0}")]
     TooLarge(String),
+    /// The user has no right to it.
+    #[error("{0}")]
+    Forbidden(String),
     /// The broker refuses the message.
     #[error("{description} (error {code})")]
     Refused {
@@ -92,7 +96,7 @@ pub(crate) fn api_error(answer: &[u8]) -> Option<ApiError> {
 /// Publishes until the stream named `stream` has said yes or no, or the time is up. Only faults that may pass are
 /// tried again.
 pub(crate) async fn publish(
-    nats: &async_nats::Client,
+    nats: &Link,
     stream: &str,
     subject: &str,
     headers: HeaderMap,
@@ -122,16 +126,12 @@ enum Tried {
     Again(PublishFault),
 }
 
-async fn publish_once(
-    nats: &async_nats::Client,
-    subject: &str,
-    headers: HeaderMap,
-    payload: Bytes,
-) -> Result<Ack, Tried> {
+async fn publish_once(nats: &Link, subject: &str, headers: HeaderMap, payload: Bytes) -> Result<Ack, Tried> {
     let request = Request::new().headers(headers).payload(payload).timeout(Some(TRY_TIMEOUT));
-    match nats.send_request(subject.to_owned(), request).await {
+    match nats.ask(subject.to_owned(), request).await {
         Ok(message) => judge(&message.payload),
-        Err(error) => Err(match error.kind() {
+        Err(AskError::Forbidden(reason)) => Err(Tried::Final(PublishFault::Forbidden(reason))),
+        Err(AskError::Failed(error)) => Err(match error.kind() {
             RequestErrorKind::NoResponders => Tried::Again(PublishFault::NoStream),
             RequestErrorKind::MaxPayloadExceeded => Tried::Final(PublishFault::TooLarge(error.to_string())),
             RequestErrorKind::InvalidSubject => {
@@ -161,9 +161,9 @@ fn judge(answer: &[u8]) -> Result<Ack, Tried> {
 
 /// Whether the broker says that there is no such stream. While it elects a leader, or where the user may not ask, it
 /// says nothing, and the answer is no.
-async fn is_missing(nats: &async_nats::Client, stream: &str) -> bool {
+async fn is_missing(nats: &Link, stream: &str) -> bool {
     let request = Request::new().payload(Bytes::new()).timeout(Some(ASK_TIMEOUT));
-    match nats.send_request(format!("$JS.API.STREAM.INFO.{stream}"), request).await {
+    match nats.ask(format!("$JS.API.STREAM.INFO.{stream}"), request).await {
         Ok(message) => api_error(&message.payload).is_some_and(|error| error.err_code == STREAM_NOT_FOUND),
         Err(_) => false,
     }

@@ -160,6 +160,7 @@ fn fault(error: SubmitError) -> ChildFault {
         | SubmitError::PayloadTooLarge { .. } => ChildFault::Invalid(error.to_string()),
         SubmitError::QueueFull { .. }
         | SubmitError::NoSuchTenant(_)
+        | SubmitError::Forbidden { .. }
         | SubmitError::Payload(_)
         | SubmitError::Key { .. }
         | SubmitError::Contended { .. }
