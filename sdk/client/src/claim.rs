@@ -2,6 +2,7 @@
 //! carries the digest.
 
 use crate::client::{Client, now};
+use crate::link::AskError;
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::object_store::{Config, InfoErrorKind, ObjectInfo, ObjectMetadata, ObjectStore};
 use bytes::Bytes;
@@ -101,6 +102,7 @@ impl Client {
     /// Reads the object of that digest and verifies it.
     pub(crate) async fn download(&self, digest: &Digest) -> Result<Vec<u8>, ClaimError> {
         let bucket = asset::payloads(&self.tenant);
+        self.may_use_objects(&bucket).await?;
         let store = self.jetstream.get_object_store(&bucket).await;
         let store = store.map_err(|error| self.claim_error("cannot be opened", error.to_string()))?;
         let object = match store.get(digest.hex()).await {
@@ -127,6 +129,7 @@ impl Client {
 
     async fn payloads(&self) -> Result<ObjectStore, ClaimError> {
         let bucket = asset::payloads(&self.tenant);
+        self.may_use_objects(&bucket).await?;
         let missing = match self.jetstream.get_object_store(&bucket).await {
             Ok(store) => return Ok(store),
             Err(error) if is_missing(&error) => error,
@@ -146,6 +149,16 @@ impl Client {
                 .get_object_store(&bucket)
                 .await
                 .map_err(|_| self.claim_error("cannot be created", format!("{missing}; {error}"))),
+        }
+    }
+
+    /// Asks whether this user may use objects: the library would wait long for what the server refuses.
+    async fn may_use_objects(&self, bucket: &str) -> Result<(), ClaimError> {
+        let request = async_nats::Request::new().payload(Bytes::new()).timeout(Some(Duration::from_secs(3)));
+        match self.nats.ask(format!("$JS.API.STREAM.INFO.OBJ_{bucket}"), request).await {
+            Err(AskError::Forbidden(reason)) => Err(self.claim_error("holds what is too large for a message", reason)),
+            // whatever else happened shows again
+            Ok(_) | Err(AskError::Failed(_)) => Ok(()),
         }
     }
 

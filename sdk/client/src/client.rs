@@ -1,7 +1,8 @@
 //! The client: a connection, a tenant, and what it remembers to be quick.
 
-use crate::connect::{ConnectError, ConnectOptions, connect};
+use crate::connect::{ConnectError, ConnectOptions, connect_link};
 use crate::input::InputCache;
+use crate::link::{Link, Refusals};
 use lovage_job::name::TenantName;
 use lovage_job::unit::UnixMs;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,7 @@ pub(crate) const REST: Duration = Duration::from_secs(15);
 /// A connection to the jobs of one tenant. Cheap to clone; clones share the connection.
 #[derive(Clone)]
 pub struct Client {
-    pub(crate) nats: async_nats::Client,
+    pub(crate) nats: Link,
     pub(crate) jetstream: async_nats::jetstream::Context,
     pub(crate) tenant: TenantName,
     pub(crate) memory: Arc<Memory>,
@@ -31,13 +32,17 @@ pub(crate) struct Memory {
 impl Client {
     /// Works for `tenant` over a connection that is there already.
     pub fn new(nats: async_nats::Client, tenant: TenantName) -> Self {
-        let jetstream = async_nats::jetstream::new(nats.clone());
+        Self::over(Link::new(nats, Refusals::default()), tenant)
+    }
+
+    fn over(nats: Link, tenant: TenantName) -> Self {
+        let jetstream = async_nats::jetstream::new((*nats).clone());
         Self { nats, jetstream, tenant, memory: Arc::new(Memory::default()) }
     }
 
     /// Connects and works for `tenant`.
     pub async fn connect(options: &ConnectOptions, tenant: TenantName) -> Result<Self, ConnectError> {
-        Ok(Self::new(connect(options).await?, tenant))
+        Ok(Self::over(connect_link(options).await?, tenant))
     }
 
     /// Whose jobs these are.

@@ -1,5 +1,6 @@
 //! Connecting to the broker, and finding out at once whether it can do the job.
 
+use crate::link::{Link, Refusals};
 use async_nats::{ConnectErrorKind, Event, RequestErrorKind, ServerError};
 use std::fmt;
 use std::path::PathBuf;
@@ -138,9 +139,14 @@ pub enum ConnectError {
 
 /// Connects, and checks that the server is new enough and has JetStream.
 pub async fn connect(options: &ConnectOptions) -> Result<async_nats::Client, ConnectError> {
-    let refused = Arc::new(Notify::new());
+    connect_link(options).await.map(|link| (*link).clone())
+}
+
+/// As [`connect`], and hears what the server refuses.
+pub(crate) async fn connect_link(options: &ConnectOptions) -> Result<Link, ConnectError> {
+    let (refused, refusals) = (Arc::new(Notify::new()), Refusals::default());
     let nats = loop {
-        match try_connect(options, &refused).await {
+        match try_connect(options, &refused, &refusals).await {
             Err(ConnectError::Unreachable { .. }) if options.retry_on_initial => tokio::time::sleep(RETRY_DELAY).await,
             done => break done?,
         }
@@ -148,17 +154,24 @@ pub async fn connect(options: &ConnectOptions) -> Result<async_nats::Client, Con
     let server = shown(&options.servers);
     check_version(&nats.server_info().version, &server)?;
     check_jetstream(&nats, &refused, &server).await?;
-    Ok(nats)
+    Ok(Link::new(nats, refusals))
 }
 
-async fn try_connect(options: &ConnectOptions, refused: &Arc<Notify>) -> Result<async_nats::Client, ConnectError> {
+async fn try_connect(
+    options: &ConnectOptions,
+    refused: &Arc<Notify>,
+    refusals: &Refusals,
+) -> Result<async_nats::Client, ConnectError> {
     let servers = parse_servers(&options.servers)?;
-    let refused = Arc::clone(refused);
+    let (refused, refusals) = (Arc::clone(refused), refusals.clone());
     let mut settings = async_nats::ConnectOptions::new()
         .name(&options.name)
         .connection_timeout(options.timeout)
         .event_callback(move |event| {
-            if matches!(&event, Event::ServerError(ServerError::Other(text)) if is_refusal(text)) {
+            if let Event::ServerError(ServerError::Other(text)) = &event
+                && is_refusal(text)
+            {
+                refusals.note(text);
                 refused.notify_one();
             }
             std::future::ready(())

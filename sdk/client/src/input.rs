@@ -112,7 +112,7 @@ impl Client {
             }
             Err(error) => {
                 match error {
-                    ReadError::Silent { .. } => cache.gate.close(REST),
+                    ReadError::Silent { .. } | ReadError::Forbidden { .. } => cache.gate.close(REST),
                     ReadError::Missing { .. }
                     | ReadError::Refused { .. }
                     | ReadError::Damaged { .. }

@@ -46,7 +46,7 @@ impl Client {
         let subject = schedule(&self.tenant, kind, id);
         match read::last(&self.nats, &asset::schedules(&self.tenant), &subject, TIMEOUT).await {
             Ok(found) => found,
-            Err(read::ReadError::Silent { .. }) => {
+            Err(read::ReadError::Silent { .. } | read::ReadError::Forbidden { .. }) => {
                 self.memory.schedules.close(REST);
                 None
             }
@@ -63,11 +63,11 @@ impl Client {
         let (stream, filter) = (asset::schedules(&self.tenant), self.held_filter(id));
         match tokio::time::timeout(TIMEOUT, read::next(&self.nats, &stream, &filter, 1)).await {
             Ok(Ok(found)) => found,
-            Ok(Err(_)) => None,
-            Err(_) => {
+            Ok(Err(read::ReadError::Forbidden { .. })) | Err(_) => {
                 self.memory.lots.close(REST);
                 None
             }
+            Ok(Err(_)) => None,
         }
     }
 

@@ -36,6 +36,7 @@ mod group_record;
 mod input;
 mod known;
 mod limits;
+mod link;
 mod list;
 mod logs;
 mod manifest;

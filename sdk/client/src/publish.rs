@@ -2,6 +2,7 @@
 //!
 //! A message keeps its id over all tries, so the broker stores it once however often it is sent.
 
+use crate::link::{AskError, Link};
 use async_nats::{HeaderMap, Request, RequestErrorKind};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -54,6 +55,9 @@ pub(crate) enum PublishFault {
     /// The stream is there and does not take the subject: its tenant has as many delayed jobs as it may.
     #[error("the stream takes no more of it")]
     Closed,
+    /// The user has no right to it.
+    #[error("{0}")]
+    Forbidden(String),
     /// The broker refuses the message.
     #[error("{description} (error {code})")]
     Refused {
@@ -98,7 +102,7 @@ pub(crate) fn api_error(answer: &[u8]) -> Option<ApiError> {
 /// Publishes until the stream named `stream` has said yes or no, or the time is up. Only faults that may pass are
 /// tried again.
 pub(crate) async fn publish(
-    nats: &async_nats::Client,
+    nats: &Link,
     stream: &str,
     subject: &str,
     headers: HeaderMap,
@@ -136,16 +140,12 @@ enum Tried {
     Again(PublishFault),
 }
 
-async fn publish_once(
-    nats: &async_nats::Client,
-    subject: &str,
-    headers: HeaderMap,
-    payload: Bytes,
-) -> Result<Ack, Tried> {
+async fn publish_once(nats: &Link, subject: &str, headers: HeaderMap, payload: Bytes) -> Result<Ack, Tried> {
     let request = Request::new().headers(headers).payload(payload).timeout(Some(TRY_TIMEOUT));
-    match nats.send_request(subject.to_owned(), request).await {
+    match nats.ask(subject.to_owned(), request).await {
         Ok(message) => judge(&message.payload),
-        Err(error) => Err(match error.kind() {
+        Err(AskError::Forbidden(reason)) => Err(Tried::Final(PublishFault::Forbidden(reason))),
+        Err(AskError::Failed(error)) => Err(match error.kind() {
             RequestErrorKind::NoResponders => Tried::Again(PublishFault::NoStream),
             RequestErrorKind::MaxPayloadExceeded => Tried::Final(PublishFault::TooLarge(error.to_string())),
             RequestErrorKind::InvalidSubject => {
@@ -183,10 +183,10 @@ enum Stream {
     There,
 }
 
-async fn known(nats: &async_nats::Client, stream: &str, subject: &str) -> Stream {
+async fn known(nats: &Link, stream: &str, subject: &str) -> Stream {
     let delays = subject.split('.').nth(2) == Some("sched");
     let request = Request::new().payload(Bytes::new()).timeout(Some(ASK_TIMEOUT));
-    let Ok(message) = nats.send_request(format!("$JS.API.STREAM.INFO.{stream}"), request).await else {
+    let Ok(message) = nats.ask(format!("$JS.API.STREAM.INFO.{stream}"), request).await else {
         // one that may not be asked about and does not hear a delayed job is closed, or gone
         return Stream::There;
     };

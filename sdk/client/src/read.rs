@@ -4,9 +4,10 @@
 //! to; the others name what they want in the body and need wider rights.
 
 use crate::claim::ClaimError;
+use crate::link::{AskError, Link};
 use crate::publish::{STREAM_NOT_FOUND, api_error};
 use crate::wire;
-use async_nats::{Message, Request, RequestError, RequestErrorKind, StatusCode};
+use async_nats::{Message, Request, RequestErrorKind, StatusCode};
 use bytes::Bytes;
 use lovage_job::header::Headers;
 use lovage_job::unit::UnixMs;
@@ -34,6 +35,14 @@ pub enum ReadError {
     Silent {
         /// The stream or bucket.
         asset: String,
+    },
+    /// The user has no right to it.
+    #[error("{asset} cannot be read: {reason}")]
+    Forbidden {
+        /// The stream or bucket.
+        asset: String,
+        /// Why.
+        reason: String,
     },
     /// The broker refuses.
     #[error("the broker refuses to read {asset}: {reason}")]
@@ -101,7 +110,7 @@ pub(crate) fn stored(message: Message, asset: &str) -> Result<Option<Stored>, Re
 
 /// The last message on exactly `subject`.
 pub(crate) async fn last(
-    nats: &async_nats::Client,
+    nats: &Link,
     stream: &str,
     subject: &str,
     timeout: Duration,
@@ -110,41 +119,32 @@ pub(crate) async fn last(
 }
 
 /// The last message that the filter takes.
-pub(crate) async fn last_of(
-    nats: &async_nats::Client,
-    stream: &str,
-    filter: &str,
-) -> Result<Option<Stored>, ReadError> {
+pub(crate) async fn last_of(nats: &Link, stream: &str, filter: &str) -> Result<Option<Stored>, ReadError> {
     let body = json!({"last_by_subj": filter}).to_string();
     get(nats, stream, format!("$JS.API.DIRECT.GET.{stream}"), body.into(), READ_TIMEOUT).await
 }
 
 /// The first message from `sequence` on that the filter takes.
-pub(crate) async fn next(
-    nats: &async_nats::Client,
-    stream: &str,
-    filter: &str,
-    sequence: u64,
-) -> Result<Option<Stored>, ReadError> {
+pub(crate) async fn next(nats: &Link, stream: &str, filter: &str, sequence: u64) -> Result<Option<Stored>, ReadError> {
     let body = json!({"seq": sequence, "next_by_subj": filter}).to_string();
     get(nats, stream, format!("$JS.API.DIRECT.GET.{stream}"), body.into(), READ_TIMEOUT).await
 }
 
 /// The message at `sequence`.
-pub(crate) async fn at(nats: &async_nats::Client, stream: &str, sequence: u64) -> Result<Option<Stored>, ReadError> {
+pub(crate) async fn at(nats: &Link, stream: &str, sequence: u64) -> Result<Option<Stored>, ReadError> {
     let body = json!({"seq": sequence}).to_string();
     get(nats, stream, format!("$JS.API.DIRECT.GET.{stream}"), body.into(), READ_TIMEOUT).await
 }
 
 async fn get(
-    nats: &async_nats::Client,
+    nats: &Link,
     stream: &str,
     subject: String,
     body: Bytes,
     timeout: Duration,
 ) -> Result<Option<Stored>, ReadError> {
     let request = Request::new().payload(body).timeout(Some(timeout));
-    let answer = nats.send_request(subject, request).await;
+    let answer = nats.ask(subject, request).await;
     stored(answer.map_err(|error| fault(&error, stream))?, stream)
 }
 
@@ -177,7 +177,7 @@ struct Purged {
 }
 
 /// Asks the broker about a stream.
-pub(crate) async fn facts(nats: &async_nats::Client, stream: &str) -> Result<StreamFacts, ReadError> {
+pub(crate) async fn facts(nats: &Link, stream: &str) -> Result<StreamFacts, ReadError> {
     let info: Info = call(nats, stream, "STREAM.INFO", Bytes::new()).await?;
     let created = UnixMs::from_rfc3339(&info.created);
     let created =
@@ -186,11 +186,7 @@ pub(crate) async fn facts(nats: &async_nats::Client, stream: &str) -> Result<Str
 }
 
 /// The place of the last message that a consumer has delivered; nothing where there is no such consumer.
-pub(crate) async fn delivered(
-    nats: &async_nats::Client,
-    stream: &str,
-    consumer: &str,
-) -> Result<Option<u64>, ReadError> {
+pub(crate) async fn delivered(nats: &Link, stream: &str, consumer: &str) -> Result<Option<u64>, ReadError> {
     #[derive(Deserialize)]
     struct Info {
         delivered: Delivered,
@@ -201,7 +197,7 @@ pub(crate) async fn delivered(
         stream_seq: u64,
     }
     let request = Request::new().payload(Bytes::new()).timeout(Some(READ_TIMEOUT));
-    let answer = nats.send_request(format!("$JS.API.CONSUMER.INFO.{stream}.{consumer}"), request).await;
+    let answer = nats.ask(format!("$JS.API.CONSUMER.INFO.{stream}.{consumer}"), request).await;
     let answer = answer.map_err(|error| fault(&error, stream))?;
     let refused = |reason: String| ReadError::Refused { asset: stream.to_owned(), reason };
     match api_error(&answer.payload) {
@@ -215,7 +211,7 @@ pub(crate) async fn delivered(
 }
 
 /// Removes every message that the filter takes; returns how many there were. A stream that is not there holds none.
-pub(crate) async fn purge(nats: &async_nats::Client, stream: &str, filter: &str) -> Result<u64, ReadError> {
+pub(crate) async fn purge(nats: &Link, stream: &str, filter: &str) -> Result<u64, ReadError> {
     let body = json!({"filter": filter}).to_string();
     match call::<Purged>(nats, stream, "STREAM.PURGE", body.into()).await {
         Ok(purged) => Ok(purged.purged),
@@ -225,7 +221,7 @@ pub(crate) async fn purge(nats: &async_nats::Client, stream: &str, filter: &str)
 }
 
 /// Removes one message; returns whether it was there.
-pub(crate) async fn delete(nats: &async_nats::Client, stream: &str, sequence: u64) -> Result<bool, ReadError> {
+pub(crate) async fn delete(nats: &Link, stream: &str, sequence: u64) -> Result<bool, ReadError> {
     let body = json!({"seq": sequence, "no_erase": true}).to_string();
     match call::<serde_json::Value>(nats, stream, "STREAM.MSG.DELETE", body.into()).await {
         Ok(_) => Ok(true),
@@ -235,15 +231,10 @@ pub(crate) async fn delete(nats: &async_nats::Client, stream: &str, sequence: u6
     }
 }
 
-async fn call<T: DeserializeOwned>(
-    nats: &async_nats::Client,
-    stream: &str,
-    verb: &str,
-    body: Bytes,
-) -> Result<T, ReadError> {
+async fn call<T: DeserializeOwned>(nats: &Link, stream: &str, verb: &str, body: Bytes) -> Result<T, ReadError> {
     let asset = || stream.to_owned();
     let request = Request::new().payload(body).timeout(Some(READ_TIMEOUT));
-    let answer = nats.send_request(format!("$JS.API.{verb}.{stream}"), request).await;
+    let answer = nats.ask(format!("$JS.API.{verb}.{stream}"), request).await;
     let answer = answer.map_err(|error| fault(&error, stream))?;
     match api_error(&answer.payload) {
         Some(error) if error.err_code == STREAM_NOT_FOUND => Err(ReadError::Missing { asset: asset() }),
@@ -253,8 +244,12 @@ async fn call<T: DeserializeOwned>(
     }
 }
 
-fn fault(error: &RequestError, stream: &str) -> ReadError {
+fn fault(error: &AskError, stream: &str) -> ReadError {
     let asset = stream.to_owned();
+    let error = match error {
+        AskError::Forbidden(reason) => return ReadError::Forbidden { asset, reason: reason.clone() },
+        AskError::Failed(error) => error,
+    };
     match error.kind() {
         RequestErrorKind::NoResponders => ReadError::Missing { asset },
         RequestErrorKind::TimedOut => ReadError::Silent { asset },

@@ -2,6 +2,7 @@
 //!
 //! There is no consumer to create or to clean up, so a listing changes nothing on the broker.
 
+use crate::link::Link;
 use crate::read::{self, READ_TIMEOUT, ReadError, Stored};
 use futures::StreamExt;
 use serde_json::json;
@@ -25,13 +26,13 @@ pub(crate) struct Scan {
 }
 
 /// Every message that the filter takes, oldest first.
-pub(crate) async fn forward(nats: &async_nats::Client, stream: &str, scan: &Scan) -> Result<Vec<Stored>, ReadError> {
+pub(crate) async fn forward(nats: &Link, stream: &str, scan: &Scan) -> Result<Vec<Stored>, ReadError> {
     stretch(nats, stream, &scan.filter, 1, u64::MAX, scan.messages_max).await
 }
 
 /// The messages from a sequence on that the filter takes, oldest first, at most `most`.
 pub(crate) async fn after(
-    nats: &async_nats::Client,
+    nats: &Link,
     stream: &str,
     filter: &str,
     sequence: u64,
@@ -45,7 +46,7 @@ pub(crate) async fn after(
 ///
 /// The stream is searched from its end in stretches that grow while little is found in them.
 pub(crate) async fn newest<T>(
-    nats: &async_nats::Client,
+    nats: &Link,
     stream: &str,
     scan: &Scan,
     (limit, below): (usize, Option<u64>),
@@ -79,7 +80,7 @@ pub(crate) async fn newest<T>(
 
 /// The messages from sequence `start` to `end` that the filter takes, oldest first, at most `most`.
 pub(crate) async fn stretch(
-    nats: &async_nats::Client,
+    nats: &Link,
     stream: &str,
     filter: &str,
     start: u64,
@@ -98,24 +99,23 @@ pub(crate) async fn stretch(
 }
 
 /// One batched direct get. The broker ends it with a status message.
-async fn batch(
-    nats: &async_nats::Client,
-    stream: &str,
-    filter: &str,
-    sequence: u64,
-    count: usize,
-) -> Result<Vec<Stored>, ReadError> {
+async fn batch(nats: &Link, stream: &str, filter: &str, sequence: u64, count: usize) -> Result<Vec<Stored>, ReadError> {
     let silent = || ReadError::Silent { asset: stream.to_owned() };
     let refused = |reason: String| ReadError::Refused { asset: stream.to_owned(), reason };
     let body = json!({"seq": sequence, "next_by_subj": filter, "batch": count, "max_bytes": BATCH_BYTES_MAX});
     let inbox = nats.new_inbox();
     let mut answers = nats.subscribe(inbox.clone()).await.map_err(|error| refused(error.to_string()))?;
     let subject = format!("$JS.API.DIRECT.GET.{stream}");
+    let forbidden = nats.refused(&subject);
+    tokio::pin!(forbidden);
     let asked = nats.publish_with_reply(subject, inbox, body.to_string().into()).await;
     asked.map_err(|error| refused(error.to_string()))?;
     let mut messages = Vec::new();
     loop {
-        let answer = tokio::time::timeout(READ_TIMEOUT, answers.next()).await.map_err(|_| silent())?;
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(READ_TIMEOUT, answers.next()) => answer.map_err(|_| silent())?,
+            reason = &mut forbidden => return Err(ReadError::Forbidden { asset: stream.to_owned(), reason }),
+        };
         let answer = answer.ok_or_else(silent)?;
         // 204 ends the batch; so does a message beyond what was asked for, which no broker sends.
         if answer.status.is_some_and(|status| status == END_OF_BATCH) || messages.len() > count {

@@ -112,6 +112,14 @@ pub enum SubmitError {
         /// The key.
         key: String,
     },
+    /// The user may not submit jobs of this tenant.
+    #[error("this connection may not submit jobs of tenant {tenant}: {reason}")]
+    Forbidden {
+        /// The tenant.
+        tenant: TenantName,
+        /// Why.
+        reason: String,
+    },
     /// The broker refuses the job.
     #[error("the broker refuses the job: {reason} (error {code})")]
     Refused {
@@ -246,6 +254,7 @@ impl Client {
                 SubmitError::PayloadTooLarge { size, most: claim::inline_bytes_max(self.nats.max_payload()) }
             }
             PublishFault::Refused { code, description } => SubmitError::Refused { code, reason: description },
+            PublishFault::Forbidden(reason) => SubmitError::Forbidden { tenant: self.tenant.clone(), reason },
             PublishFault::Silence(reason) => SubmitError::Indeterminate { id, reason },
             PublishFault::WrongSequence => SubmitError::Indeterminate { id, reason: fault.to_string() },
         }

@@ -70,6 +70,8 @@ pub struct TenantAccount {
     pub user: String,
     /// Its claims.
     pub token: String,
+    /// Whether it has streams of its own, so that the account alone and not its user's rights is the boundary.
+    pub has_streams: bool,
     /// The credentials of its user, where new ones were made.
     pub creds: Option<(String, PathBuf)>,
 }
@@ -165,7 +167,13 @@ impl OperatorDir {
         let token = self.write_account(tenant, &account, &limits, &revoked, at)?;
         // it may have been given away and removed here
         let _ = fs::remove_file(self.home(tenant).join(format!("{tenant}.creds")));
-        Ok(TenantAccount { account: account.public_key(), user: String::new(), token, creds: None })
+        Ok(TenantAccount {
+            account: account.public_key(),
+            user: String::new(),
+            token,
+            has_streams: limits.has_streams(),
+            creds: None,
+        })
     }
 
     /// Forgets a tenant's account. Returns the order for the server to do so too.
@@ -214,7 +222,8 @@ impl OperatorDir {
         let token = self.write_account(tenant, account, limits, revoked, at)?;
         self.write(&name, &creds)?;
         let creds = Some((creds, self.dir.join(name)));
-        Ok(TenantAccount { account: account.public_key(), user: user.public_key(), token, creds })
+        let has_streams = limits.has_streams();
+        Ok(TenantAccount { account: account.public_key(), user: user.public_key(), token, has_streams, creds })
     }
 
     fn write_account(

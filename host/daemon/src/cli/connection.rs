@@ -92,7 +92,8 @@ impl ConnectionArgs {
 
     /// Connects as the tenant's client.
     pub async fn client(&self) -> Result<lovage_client::Client, Failure> {
-        Ok(lovage_client::Client::new(self.connect().await?, self.tenant.clone()))
+        let options = self.options("lovage")?;
+        lovage_client::Client::connect(&options, self.tenant.clone()).await.map_err(connect_failure)
     }
 }
 

@@ -9,7 +9,7 @@ use super::exit::OrExit;
 use super::task::when;
 use super::{Exit, Failure, Output, ended, wait};
 use clap::{Args, Subcommand, ValueEnum};
-use lovage_client::{Client, JobState, JobSummary, ListFilter, ListState, Place};
+use lovage_client::{Client, JobState, JobSummary, ListFilter, ListState, Place, ReadError};
 use lovage_job::name::{JobId, QueueName, TaskName};
 use lovage_job::outcome::OutcomeKind;
 use lovage_job::unit::parse_span;
@@ -122,7 +122,15 @@ async fn await_end(client: &Client, id: &JobId, timeout: Option<Duration>, outpu
         false => None,
     };
     // a job that nobody knows would be waited for in vain
-    let place = match client.find(id).await.or_exit(Exit::Broker)? {
+    let found = match client.find(id).await {
+        // a tenant's user sees no queues; the result comes all the same
+        Err(ReadError::Forbidden { .. }) => {
+            let result = wait::until_end(client, (id, "submitted"), timeout, events).await?;
+            return ended::print(&result, output);
+        }
+        found => found.or_exit(Exit::Broker)?,
+    };
+    let place = match found {
         JobState::Unknown => return Err(unknown(id, client)),
         JobState::Done(result) => return ended::print(&result, output),
         JobState::Queued { .. } => "queued or running".to_owned(),

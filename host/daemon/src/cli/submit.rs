@@ -283,6 +283,7 @@ pub(super) fn failure(error: &SubmitError) -> Failure {
         SubmitError::UnknownTask { .. } | SubmitError::UnknownVersion(_) => Exit::NotFound,
         SubmitError::QueueFull { .. } | SubmitError::TooManyDelayed { .. } => Exit::Quota,
         SubmitError::NoSuchTenant(_)
+        | SubmitError::Forbidden { .. }
         | SubmitError::Payload(_)
         | SubmitError::Refused { .. }
         | SubmitError::Key { .. }

@@ -162,6 +162,7 @@ fn fault(error: SubmitError) -> ChildFault {
         SubmitError::QueueFull { .. }
         | SubmitError::TooManyDelayed { .. }
         | SubmitError::NoSuchTenant(_)
+        | SubmitError::Forbidden { .. }
         | SubmitError::Payload(_)
         | SubmitError::Key { .. }
         | SubmitError::Contended { .. }

@@ -1,13 +1,12 @@
 //! `lovage job show`: all that is known of one job.
 
 use super::super::ended::{EndedJob, exit_of, preview, print_error_body, print_trail, span};
-use super::super::exit::OrExit;
 use super::super::input::write_to;
 use super::super::output::printable;
 use super::super::task::when;
 use super::super::{Exit, Failure, Output};
 use super::unknown;
-use lovage_client::{Client, JobState};
+use lovage_client::{Client, JobState, ReadError};
 use lovage_job::name::JobId;
 use lovage_job::result::JobResult;
 use lovage_job::unit::{ByteSize, UnixMs};
@@ -18,7 +17,14 @@ use std::time::Duration;
 const RESULT_BYTES_MAX: usize = 64 << 10;
 
 pub(super) async fn main(client: &Client, id: &JobId, target: Option<&str>, output: Output) -> Result<Exit, Failure> {
-    match client.find(id).await.or_exit(Exit::Broker)? {
+    let found = client.find(id).await.map_err(|error| match error {
+        ReadError::Forbidden { .. } => {
+            let message = format!("job {id} has no result yet, and this user sees results and events alone");
+            Failure::new(Exit::NotFound, message).hint(format!("`lovage job wait {id}` waits for it"))
+        }
+        error => Failure::new(Exit::Broker, error),
+    });
+    match found? {
         JobState::Unknown => Err(unknown(id, client)),
         JobState::Done(result) => match target {
             Some(target) => write_result(&result, target, output),

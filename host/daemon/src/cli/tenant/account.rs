@@ -139,7 +139,11 @@ pub(super) async fn give(
     let inbox = inbox_prefix(tenant);
     // an unreadable file of ours shows at the first try
     let options = || ConnectOptions::with_credentials(creds).unwrap_or_default().custom_inbox_prefix(inbox.clone());
-    let standing = probe::try_credentials(servers, options, KNOWN_WITHIN).await;
+    let standing = match probe::try_credentials(servers, options, KNOWN_WITHIN).await {
+        // what it does within its account reaches nobody
+        Standing::Unheld if made.has_streams => Standing::Held,
+        standing => standing,
+    };
     if output.json {
         output.value(&json!({
             "tenant": tenant, "mode": "account", "account": made.account, "user": made.user, "creds": creds,
