@@ -1,5 +1,7 @@
 //! Checking a payload against the schema of its task, alike at submission and before it runs.
 
+mod steps;
+
 use crate::catalog::{BodyType, Encoding};
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
@@ -58,8 +60,13 @@ impl InputCheck {
         let value: Value = serde_json::from_slice(payload)
             .map_err(|error| InputError(format!("the payload is not valid JSON: {error}")))?;
         let Some(validator) = &self.validator else { return Ok(()) };
-        let faults: Vec<_> = validator.iter_errors(&value).take(FAULTS_TOLD).map(|fault| tell(&fault)).collect();
-        if faults.is_empty() { Ok(()) } else { Err(InputError(faults.join("; "))) }
+        if validator.is_valid(&value) {
+            return Ok(());
+        }
+        let faults = || validator.iter_errors(&value).take(FAULTS_TOLD).map(|fault| tell(&fault)).collect::<Vec<_>>();
+        let told = steps::bounded(faults).map(|faults| faults.join("; "));
+        let too_many = || "the payload is not what the task takes, with more faults than can be told".to_owned();
+        Err(InputError(told.filter(|told| !told.is_empty()).unwrap_or_else(too_many)))
     }
 }
 
@@ -81,10 +88,14 @@ fn compile(schema: &Value) -> Result<Validator, SchemaError> {
     if size > SCHEMA_BYTES_MAX {
         return Err(SchemaError(format!("it has {size} bytes, more than {SCHEMA_BYTES_MAX}")));
     }
+    steps::check_size(schema).map_err(SchemaError)?;
+    let counted = steps::counted(schema);
+    let counted = counted.map_err(|told| SchemaError(format!("it refers to {told:?}, which is a value")))?;
     jsonschema::options()
+        .with_keyword(steps::COUNTED, |_, _, _| Ok(Box::new(steps::Step)))
         .with_draft(Draft::Draft202012)
         .with_pattern_options(PatternOptions::regex())
-        .build(schema)
+        .build(&counted)
         .map_err(|error| SchemaError(cut(&error.to_string())))
 }
 
@@ -189,5 +200,68 @@ mod tests {
         }
         let large = json!({"description": "x".repeat(SCHEMA_BYTES_MAX)});
         InputCheck::new(&BodyType { encoding: Encoding::Json, schema: Some(large) }).unwrap_err();
+    }
+
+    /// A check whose faults, all of them, would be more than there is memory.
+    #[track_caller]
+    fn is_told_in_short(schema: Value, payload: &[u8]) {
+        let check = InputCheck::new(&BodyType { encoding: Encoding::Json, schema: Some(schema) }).unwrap();
+        let told = check.check(payload).unwrap_err().to_string();
+        assert!(told.contains("more faults than can be told"), "{told}");
+    }
+
+    #[test]
+    fn schema_that_doubles_is_checked_in_bounded_time() {
+        let mut forms = serde_json::Map::from_iter([("f0".to_owned(), json!({"type": "null"}))]);
+        for level in 1..40 {
+            let before = json!({"$ref": format!("#/$defs/f{}", level - 1)});
+            forms.insert(format!("f{level}"), json!({"anyOf": [before, before]}));
+        }
+        let doubled =
+            BodyType { encoding: Encoding::Json, schema: Some(json!({"$defs": forms, "$ref": "#/$defs/f39"})) };
+        let told = InputCheck::new(&doubled).unwrap_err().to_string();
+        assert!(told.contains("more than 20000 parts"), "{told}");
+        // The same, with the depth of the payload.
+        let form = json!({"type": "object", "properties": {"a": {"$ref": "#"}}});
+        let deep = format!("{}1{}", "{\"a\":".repeat(60), "}".repeat(60));
+        is_told_in_short(json!({"anyOf": [form, form]}), deep.as_bytes());
+        let good = format!("{}{{}}{}", "{\"a\":".repeat(60), "}".repeat(60));
+        let check =
+            InputCheck::new(&BodyType { encoding: Encoding::Json, schema: Some(json!({"anyOf": [form, form]})) });
+        check.unwrap().check(good.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn long_list_of_the_wrong_type_is_told_in_short() {
+        let payload = serde_json::to_vec(&vec!["x"; 100_000]).unwrap();
+        is_told_in_short(json!({"items": {"type": "integer"}}), &payload);
+        is_told_in_short(json!({"items": false}), &payload);
+        is_told_in_short(json!({"anyOf": [{"items": {"type": "integer"}}, {"type": "null"}]}), &payload);
+        let few = serde_json::to_vec(&vec!["x"; 1_000]).unwrap();
+        let check = BodyType { encoding: Encoding::Json, schema: Some(json!({"items": {"type": "integer"}})) };
+        let told = InputCheck::new(&check).unwrap().check(&few).unwrap_err().to_string();
+        assert!(told.starts_with("/0: "), "{told}");
+    }
+
+    #[test]
+    fn schema_that_goes_round_in_a_circle_harms_nobody() {
+        for schema in [
+            json!({"$ref": "#"}),
+            json!({"allOf": [{"$ref": "#"}]}),
+            json!({"not": {"$ref": "#"}}),
+            json!({"anyOf": [{"$ref": "#"}, {"type": "null"}], "properties": {"a": {"$ref": "#"}}}),
+        ] {
+            if let Ok(check) = InputCheck::new(&BodyType { encoding: Encoding::Json, schema: Some(schema) }) {
+                let _good_or_bad = check.check(br#"{"a":{"a":1}}"#);
+            }
+        }
+    }
+
+    #[test]
+    fn reference_into_a_value_is_refused() {
+        let of = |schema| InputCheck::new(&BodyType { encoding: Encoding::Json, schema: Some(schema) });
+        let told = of(json!({"$ref": "#/default", "default": {"items": {"type": "null"}}})).unwrap_err().to_string();
+        assert!(told.contains("\"#/default\", which is a value"), "{told}");
+        of(json!({"$ref": "#/$defs/default", "$defs": {"default": {"type": "null"}}})).unwrap().check(b"null").unwrap();
     }
 }
