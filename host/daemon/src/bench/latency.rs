@@ -25,9 +25,8 @@ pub struct Latency {
 }
 
 /// Times `samples` jobs of the default tenant after a few to warm up.
-pub(super) async fn measure(client: &Client, samples: usize) -> anyhow::Result<Latency> {
-    const ROUND: usize = 1_000_000;
-    measure_of(client, ("default", ROUND), samples, Duration::ZERO).await
+pub(super) async fn measure(client: &Client, samples: usize, round: usize) -> anyhow::Result<Latency> {
+    measure_of(client, ("default", round), samples, Duration::ZERO).await
 }
 
 /// Times `samples` jobs of a tenant after a few to warm up, with a pause before each.
