@@ -136,7 +136,6 @@ async fn runners(options: &WorkerOptions, concurrency: usize) -> anyhow::Result<
         args: vec![crate::cli::RUNNER.into()],
         sandbox: sandbox_config(&options.file, concurrency),
         threads: std::thread::available_parallelism().map_or(1, usize::from).min(concurrency),
-        groups: lovage_sandbox::Groups::default(),
     };
     let runners = Runners::new(RunnersConfig { runner, idle_max, idle })?;
     let held = runners.probe().await.context("jobs cannot run apart on this machine")?;

@@ -58,7 +58,6 @@ pub use jail::held::{Held, JailError};
 pub use load::LoadError;
 pub use runner::child::runner_main;
 pub use runner::death::{Cause, Death};
-pub use runner::group::Groups;
 pub use runner::process::{RunnerConfig, RunnerStarter};
 pub use runner::supervisor::{Runner, RunnerError};
 pub use sandbox::{Sandbox, SandboxConfig, SandboxError, SandboxMetrics};

@@ -25,9 +25,8 @@ pub struct Latency {
 }
 
 /// Times `samples` jobs of the default tenant after a few to warm up.
-pub(super) async fn measure(client: &Client, samples: usize) -> anyhow::Result<Latency> {
-    const ROUND: usize = 1_000_000;
-    measure_of(client, ("default", ROUND), samples, Duration::ZERO).await
+pub(super) async fn measure(client: &Client, samples: usize, round: usize) -> anyhow::Result<Latency> {
+    measure_of(client, ("default", round), samples, Duration::ZERO).await
 }
 
 /// Times `samples` jobs of a tenant after a few to warm up, with a pause before each.
@@ -50,8 +49,9 @@ pub(super) async fn measure_of(
         client.publish_with_headers(subject, headers, INPUT.into()).await?;
         let outcome = tokio::time::timeout(WITHIN, outcomes.next()).await.context("a job did not end in time")?;
         let took = began.elapsed();
-        let body = outcome.context("the subscription ended")?.payload;
-        ensure!(body == "42", "a job gave {body:?} instead of 42");
+        let outcome = outcome.context("the subscription ended")?;
+        let body = outcome.payload;
+        ensure!(body == "42", "a job gave {body:?} instead of 42: {:?}", outcome.headers);
         if number >= WARM_UP {
             times.push(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         }

@@ -13,5 +13,5 @@ mod rounds;
 mod tenants;
 
 pub use delayed::{Delayed, DelayedOptions};
-pub use rounds::{BenchOptions, Report, run};
+pub use rounds::{Apart, BenchOptions, Report, run};
 pub use tenants::{Shared, SharedOptions};

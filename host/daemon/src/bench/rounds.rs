@@ -5,7 +5,7 @@ use super::latency::{Latency, measure};
 use super::tenants::{self, Shared, SharedOptions};
 use super::{component, fill, null};
 use crate::app::{Worker, WorkerOptions, engine};
-use crate::config::WorkerFile;
+use crate::config::{Isolation, WorkerFile};
 use crate::nats::store::{Catalog, Components};
 use crate::nats::topology::{self, TopologyConfig};
 use crate::registry::push::{PushOptions, check, store};
@@ -22,6 +22,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
+/// The first of the rounds of jobs that are timed one by one.
+const LATENCY_ROUND: usize = 1_000_000;
 /// How often the store is counted.
 const COUNT_EVERY: Duration = Duration::from_millis(5);
 /// A drain that makes no progress for this long has failed.
@@ -40,6 +42,8 @@ pub struct BenchOptions {
     pub delayed: Option<DelayedOptions>,
     /// Tenants that share the worker, where they are to be measured.
     pub tenants: Option<SharedOptions>,
+    /// Whether the same is also measured with jobs that run apart, or nothing but what runs here.
+    pub isolation: Isolation,
     /// Attempts at once.
     pub concurrency: Option<usize>,
     /// A nats-server program to use.
@@ -69,12 +73,26 @@ pub struct Report {
     pub ratio: f64,
     /// One job at a time.
     pub latency: Latency,
+    /// With jobs in a process of their tenant's, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apart: Option<Apart>,
     /// Delayed jobs, where they were measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delayed: Option<Delayed>,
     /// Tenants that share the worker, where they were measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenants: Option<Shared>,
+}
+
+/// What was measured with jobs in a process of their tenant's, in the same run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Apart {
+    /// Jobs per second, a figure for each round.
+    pub worker_jobs_per_s: Vec<f64>,
+    /// The median over the rounds of these to those of the worker that runs jobs in its own process.
+    pub ratio: f64,
+    /// One job at a time.
+    pub latency: Latency,
 }
 
 /// Measures. `tell` hears what happens, for people.
@@ -89,16 +107,22 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
     let results = jetstream::new(client.clone())
         .get_stream(format!("KV_{}", asset::results(&TenantName::default_tenant())))
         .await?;
-    let (mut nulls, mut ours) = (Vec::new(), Vec::new());
+    let here = BenchOptions { isolation: Isolation::InProcess, ..options.clone() };
+    let (mut nulls, mut ours, mut aparts) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..options.rounds {
         nulls.push(null_round(&client, &results, round, options.jobs).await?);
-        ours.push(worker_round(&connect, &client, &results, &cache, round, &options).await?);
+        ours.push(worker_round(&connect, &client, &results, &cache, round, &here).await?);
+        if options.isolation == Isolation::Process {
+            // ids of its own: the broker drops a second message of an id
+            let round = options.rounds + round;
+            aparts.push(worker_round(&connect, &client, &results, &cache, round, &options).await?);
+        }
         if let (Some(null), Some(our)) = (nulls.last(), ours.last()) {
             tell(&format!("round {}: null worker {null:.0} jobs/s, worker {our:.0} jobs/s", round + 1));
         }
     }
-    let worker = start(&connect, &cache, &options).await?;
-    let latency = measure(&client, options.samples).await;
+    let worker = start(&connect, &cache, &here).await?;
+    let latency = measure(&client, options.samples, LATENCY_ROUND).await;
     let delayed = match options.delayed {
         Some(options) => {
             tell(&format!("{} delayed jobs, due within {:?}", options.jobs, options.within));
@@ -114,6 +138,16 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
         None => None,
     };
     worker.stop(std::future::pending()).await;
+    let apart = match aparts.is_empty() {
+        true => None,
+        false => {
+            let worker = start(&connect, &cache, &options).await?;
+            let latency = measure(&client, options.samples, LATENCY_ROUND + 1).await;
+            worker.stop(std::future::pending()).await;
+            let ratio = median(ours.iter().zip(&aparts).map(|(our, apart)| apart / our).collect());
+            Some(Apart { worker_jobs_per_s: aparts, ratio, latency: latency? })
+        }
+    };
     server.stop()?;
     let ratios = nulls.iter().zip(&ours).map(|(null, our)| our / null).collect();
     Ok(Report {
@@ -126,6 +160,7 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
         null_jobs_per_s: nulls,
         worker_jobs_per_s: ours,
         latency: latency?,
+        apart,
         delayed: delayed.transpose()?,
         tenants: tenants.transpose()?,
     })
@@ -181,7 +216,7 @@ async fn start(
         queues: vec![(QueueName::default_queue(), 1)],
         cache_dir: cache.to_owned(),
         compiler: options.compiler.clone(),
-        file: WorkerFile { concurrency: options.concurrency, ..WorkerFile::default() },
+        file: WorkerFile { concurrency: options.concurrency, isolation: options.isolation, ..WorkerFile::default() },
     };
     Worker::start(worker, client.clone(), crate::cli::connections(client)).await
 }

@@ -4,6 +4,7 @@ use super::compile::compiler_program;
 use super::exit::OrExit;
 use super::{Exit, Failure, Output};
 use crate::bench::{BenchOptions, DelayedOptions, Report, Shared, SharedOptions, run};
+use crate::config::Isolation;
 use crate::telemetry::{self, LogFormat};
 use clap::Args;
 use lovage_job::unit::parse_span;
@@ -34,6 +35,9 @@ pub struct BenchArgs {
     /// of another, and how weights 1, 2 and 4 divide the worker.
     #[arg(long, value_name = "BACKLOG", num_args = 0..=1, default_missing_value = "100000", value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     tenants: Option<u32>,
+    /// Also measure the worker with each tenant's jobs in a process of its own: `process`.
+    #[arg(long, value_enum, value_name = "MODE", default_value = "in-process")]
+    isolation: Isolation,
     /// Attempts at once [default: eight for each core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8000))]
     concurrency: Option<u16>,
@@ -51,6 +55,7 @@ pub(super) async fn main(args: BenchArgs, output: Output) -> Result<Exit, Failur
         samples: size(args.samples),
         delayed: args.delayed.map(|jobs| DelayedOptions { jobs: size(jobs), within: args.delayed_within }),
         tenants: args.tenants.map(|backlog| SharedOptions { backlog: size(backlog) }),
+        isolation: args.isolation,
         concurrency: args.concurrency.map(usize::from),
         nats_server: args.nats_server,
         compiler: compiler_program().or_exit(Exit::Host)?,
@@ -76,6 +81,15 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
         "round trip   p50 {} µs  p99 {} µs  max {} µs ({} jobs, one at a time)",
         latency.p50_us, latency.p99_us, latency.max_us, latency.samples
     ))?;
+    if let Some(apart) = &report.apart {
+        output.line(&format!("apart        {} jobs/s", rates(&apart.worker_jobs_per_s)))?;
+        output.line(&format!("ratio        {:.2} of the worker with jobs in its own process", apart.ratio))?;
+        let latency = &apart.latency;
+        output.line(&format!(
+            "round trip   p50 {} µs  p99 {} µs  max {} µs ({} jobs, one at a time)",
+            latency.p50_us, latency.p99_us, latency.max_us, latency.samples
+        ))?;
+    }
     if let Some(delayed) = &report.delayed {
         output.line(&format!(
             "delayed      late by p50 {} ms  p99 {} ms  max {} ms ({} jobs due within {} ms, each ran once)",

@@ -45,8 +45,6 @@ pub enum Cause {
         /// What it may hold.
         most: u64,
     },
-    /// The kernel killed it for memory.
-    OutOfMemory,
     /// It made a system call that it may not make.
     ForbiddenCall,
     /// A thread of it ran out of stack.
@@ -55,7 +53,7 @@ pub enum Cause {
     Aborted,
     /// It touched memory that is not there, or ran what is no code.
     Crashed(i32),
-    /// Someone else killed it.
+    /// Someone else killed it; the kernel too, where the machine is out of memory.
     KilledFromOutside,
     /// Another signal ended it.
     Signal(i32),
@@ -74,12 +72,11 @@ impl fmt::Display for Cause {
                 let (bytes, most) = (lovage_job::unit::ByteSize(*bytes), lovage_job::unit::ByteSize(*most));
                 write!(f, "killed for holding {bytes} of memory where {most} are allowed")
             }
-            Self::OutOfMemory => f.write_str("killed by the kernel, out of memory"),
             Self::ForbiddenCall => f.write_str("killed by the kernel for a forbidden system call (SIGSYS)"),
             Self::StackOverflow => f.write_str("a thread of the host overflowed its stack"),
             Self::Aborted => f.write_str("it aborted (SIGABRT)"),
             Self::Crashed(signal) => write!(f, "it crashed (signal {signal})"),
-            Self::KilledFromOutside => f.write_str("killed from outside (SIGKILL)"),
+            Self::KilledFromOutside => f.write_str("killed from outside (SIGKILL), by someone or for want of memory"),
             Self::Signal(signal) => write!(f, "ended by signal {signal}"),
             Self::Exited(code) => write!(f, "it ended by itself with code {code}"),
         }
@@ -105,9 +102,9 @@ impl fmt::Display for Death {
 }
 
 impl Death {
-    /// Reads the end of a process. `killed` is why we ended it, `starved` says that its group ran out of memory.
-    pub(crate) fn of(status: Option<ExitStatus>, killed: Option<&Killed>, starved: bool, said: String) -> Self {
-        let by_kernel = status.map(|status| of_status(status, starved, &said));
+    /// Reads the end of a process. `killed` is why we ended it.
+    pub(crate) fn of(status: Option<ExitStatus>, killed: Option<&Killed>, said: String) -> Self {
+        let by_kernel = status.map(|status| of_status(status, &said));
         let cause = match (killed, by_kernel) {
             (Some(Killed::Breach(what)), _) => Cause::Breach(what.clone()),
             (Some(Killed::Overrun), _) => Cause::Overrun,
@@ -120,9 +117,8 @@ impl Death {
     }
 }
 
-fn of_status(status: ExitStatus, starved: bool, said: &str) -> Cause {
+fn of_status(status: ExitStatus, said: &str) -> Cause {
     match status.signal() {
-        Some(SIGKILL) if starved => Cause::OutOfMemory,
         Some(SIGKILL) => Cause::KilledFromOutside,
         Some(SIGSYS) => Cause::ForbiddenCall,
         Some(SIGABRT) if said.contains("has overflowed its stack") => Cause::StackOverflow,
@@ -143,17 +139,16 @@ mod tests {
     #[test]
     fn ends_are_told_apart() {
         let signal = |number| Some(ExitStatus::from_raw(number));
-        let of = |status, starved, said: &str| Death::of(status, None, starved, said.to_owned()).cause;
-        assert_eq!(of(signal(SIGKILL), false, ""), Cause::KilledFromOutside);
-        assert_eq!(of(signal(SIGKILL), true, ""), Cause::OutOfMemory);
-        assert_eq!(of(signal(SIGSYS), false, ""), Cause::ForbiddenCall);
-        assert_eq!(of(signal(SIGABRT), false, "memory allocation of 7 bytes failed"), Cause::Aborted);
-        assert_eq!(of(signal(SIGABRT), false, "thread 'x' has overflowed its stack"), Cause::StackOverflow);
-        assert_eq!(of(signal(SIGSEGV), false, ""), Cause::Crashed(SIGSEGV));
-        assert_eq!(of(signal(15), false, ""), Cause::Signal(15));
-        assert_eq!(of(Some(ExitStatus::from_raw(3 << 8)), false, ""), Cause::Exited(3));
-        assert_eq!(of(None, false, ""), Cause::Unknown);
-        let overrun = Death::of(signal(SIGKILL), Some(&Killed::Overrun), true, String::new());
+        let of = |status, said: &str| Death::of(status, None, said.to_owned()).cause;
+        assert_eq!(of(signal(SIGKILL), ""), Cause::KilledFromOutside);
+        assert_eq!(of(signal(SIGSYS), ""), Cause::ForbiddenCall);
+        assert_eq!(of(signal(SIGABRT), "memory allocation of 7 bytes failed"), Cause::Aborted);
+        assert_eq!(of(signal(SIGABRT), "thread 'x' has overflowed its stack"), Cause::StackOverflow);
+        assert_eq!(of(signal(SIGSEGV), ""), Cause::Crashed(SIGSEGV));
+        assert_eq!(of(signal(15), ""), Cause::Signal(15));
+        assert_eq!(of(Some(ExitStatus::from_raw(3 << 8)), ""), Cause::Exited(3));
+        assert_eq!(of(None, ""), Cause::Unknown);
+        let overrun = Death::of(signal(SIGKILL), Some(&Killed::Overrun), String::new());
         assert_eq!(overrun.cause, Cause::Overrun, "our own reason comes first");
     }
 }

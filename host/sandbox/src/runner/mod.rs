@@ -21,7 +21,6 @@ pub(crate) mod calls;
 pub(crate) mod child;
 pub(crate) mod death;
 pub(crate) mod frame;
-pub(crate) mod group;
 pub(crate) mod line;
 pub(crate) mod outlet;
 pub(crate) mod process;

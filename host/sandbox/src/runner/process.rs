@@ -3,7 +3,6 @@
 use super::attempt::Breach;
 use super::death::{Death, Killed};
 use super::frame::{self, Frames};
-use super::group::{Group, Groups};
 use super::line::Line;
 use super::supervisor::{Runner, RunnerError};
 use super::words::{FromRunner, Setup, ToRunner};
@@ -48,8 +47,6 @@ pub struct RunnerConfig {
     pub sandbox: SandboxConfig,
     /// Guest threads of each.
     pub threads: usize,
-    /// Where the kernel counts what each uses.
-    pub groups: Groups,
 }
 
 impl RunnerConfig {
@@ -111,11 +108,10 @@ impl RunnerStarter {
         let (child, socket) = started.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
         let pid = child.id().unwrap_or_default();
         let most = self.config.resident_max();
-        let group = self.config.groups.group_of(pid, most).map_err(|error| failed(&error))?;
         let (inlet, outlet) = socket.into_split();
         let line = Line::new(pid, outlet);
         // Both end with the process, which ends with the handle below.
-        tokio::spawn(watch_over(line.clone(), child, inlet, group, most.0));
+        tokio::spawn(watch_over(line.clone(), child, inlet, most.0));
         line.say(&ToRunner::Setup(self.config.setup()));
         let up = tokio::time::timeout(UP_WITHIN, Runner::over(line)).await;
         up.map_err(|_| failed(&format!("it was not in its jail after {} s", UP_WITHIN.as_secs())))?
@@ -133,7 +129,7 @@ fn spawn(program: &PathBuf, args: &[OsString]) -> std::io::Result<(Child, UnixSt
 }
 
 /// Hears a runner until it ends, or must be ended.
-async fn watch_over(line: Arc<Line>, mut child: Child, inlet: OwnedReadHalf, group: Option<Group>, most: u64) {
+async fn watch_over(line: Arc<Line>, mut child: Child, inlet: OwnedReadHalf, most: u64) {
     let tail = Tail::default();
     let telling = tokio::spawn(tail.clone().read(child.stderr.take()));
     let breach = tokio::select! {
@@ -162,9 +158,7 @@ async fn watch_over(line: Arc<Line>, mut child: Child, inlet: OwnedReadHalf, gro
     };
     // What it said last is in the pipe, whose other end is gone.
     let _ = tokio::time::timeout(END_WITHIN, telling).await;
-    let starved = group.as_ref().is_some_and(Group::was_starved);
-    line.end(Death::of(status, line.killed.get(), starved, tail.text()));
-    drop(group);
+    line.end(Death::of(status, line.killed.get(), tail.text()));
 }
 
 /// Hears words until the socket is closed.
@@ -185,7 +179,7 @@ async fn hear(line: &Arc<Line>, mut inlet: OwnedReadHalf) -> Result<(), Breach> 
     }
 }
 
-/// Returns once the process holds more memory than it may. The group's limit is sharper, where there is one.
+/// Returns once the process holds more memory than it may.
 async fn look_at_memory(line: &Line, most: u64) {
     let page = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
     let path = format!("/proc/{}/statm", line.pid());
