@@ -104,6 +104,18 @@ async fn granted_hosts_are_reached_and_every_other_is_not() {
     let used = done.record.meter.egress_bytes;
     assert_eq!(used, (got.len() + ok("hello").len()) as u64, "every byte on the wire is counted");
 
+    let shown = cli(&nats).ok(["job", "show", done.record.id.as_str()]);
+    assert!(shown.contains(&format!("egress {used}B")), "{shown}");
+    let file = lovage_tests::guest("fetch");
+    let local = |more: &[&str]| {
+        let input = json!({"url": rule(server.port)}).to_string();
+        cli(&nats).run([&["run", file.to_str().unwrap(), "fetch", &input], more].concat())
+    };
+    let allow = format!("http={}", rule(server.port));
+    assert!(local(&["--allow", &allow, "--allow-private"]).ok().stdout.contains("hello"));
+    assert!(local(&["--allow", &allow]).fails_with(1).stderr.contains("DestinationIpProhibited"));
+    assert!(local(&[]).fails_with(1).stderr.contains("HttpRequestDenied"));
+
     let denied = "HttpRequestDenied";
     for (url, told) in [
         (rule(elsewhere.port), denied),
@@ -123,7 +135,7 @@ async fn granted_hosts_are_reached_and_every_other_is_not() {
     assert!(follows.contains(denied), "{follows}");
     let many = message(&jobs.run(fetch(&rule(server.port), json!({"times": 51}))).await);
     assert!(many.contains("ConnectionLimitReached"), "{many}");
-    assert_eq!(server.got().len(), 51, "one before and fifty of this job");
+    assert_eq!(server.got().len(), 52, "two before and fifty of this job");
     assert!(elsewhere.got().is_empty());
 
     let log =
