@@ -88,6 +88,8 @@ async fn grants_and_ceilings_hold_at_once_and_are_on_record() {
     let allowed = entries.iter().find(|entry| entry["action"] == "task allow").unwrap();
     assert_eq!(allowed["after"], json!(["submit", "config=mode", "scratch=1MiB"]));
     assert!(!trail.contains("hidden-value"), "a configured value is not for the audit trail");
+    let started = entries.iter().find(|entry| entry["action"] == "start above the ceiling").unwrap();
+    assert!(started["refused"].as_str().unwrap().contains("submit is above the ceiling"), "{started}");
     let above = entries.iter().filter(|entry| entry["refused"].is_string() && entry["action"] == "task allow");
     assert_eq!(above.count(), 2);
     let catalog = cli.ok(["audit", "--kind", "catalog", "--since", "1h"]);

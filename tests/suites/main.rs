@@ -12,6 +12,7 @@ mod broker;
 mod bulk;
 mod cancel;
 mod capabilities;
+mod capabilities_http;
 mod contract;
 mod crash;
 mod delays;

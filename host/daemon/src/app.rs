@@ -171,9 +171,9 @@ async fn versions(
     let all = concurrency + GuestsConfig::light(concurrency);
     let ground = ground(options, all, runners)?;
     let components = Components::new(js.clone());
-    let gate = Gate::new(book.clone(), TenantRecords::open(js).await?, auditor);
+    let gate = Gate::new(book.clone(), TenantRecords::open(js).await?, auditor.clone());
     let loader = Loader::new(ground, compiler, catalog.clone(), components, options.file.limit_policy(), gate);
-    Ok(Arc::new(Live::new(loader, catalog.clone(), book.clone())))
+    Ok(Arc::new(Live::new(loader, catalog.clone(), book.clone(), auditor)))
 }
 
 /// What tasks keep.

@@ -317,6 +317,7 @@ impl TaskTest {
                 attempts_max: stage.retry.attempts_max,
                 content_type,
                 headers: self.headers.clone(),
+                published_unix_ms: stage.now().0,
                 deadline_unix_ms: stage.now().after(stage.limits.timeout).0,
             },
             input: self.input.clone(),

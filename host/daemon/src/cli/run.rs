@@ -1,5 +1,7 @@
 //! `lovage run`: a component file on this machine, with the worker's own sandbox and limits and no broker.
 
+mod local;
+
 use super::compile::compiler_program;
 use super::exit::OrExit;
 use super::input::read_input;
@@ -11,15 +13,14 @@ use crate::clock::now;
 use crate::config::WorkerFile;
 use crate::registry::push::{PushError, check};
 use clap::Args;
+use local::Local;
 use lovage_job::capability::Capability;
 use lovage_job::catalog::{Encoding, Export, Shape};
 use lovage_job::limits::Limits;
 use lovage_job::outcome::{JobError, Outcome};
 use lovage_job::schema::InputCheck;
 use lovage_job::unit::{ByteSize, format_span};
-use lovage_sandbox::{
-    AttemptControl, AttemptReport, AttemptRequest, InspectOptions, JobInfo, Recorded, Sandbox, Services,
-};
+use lovage_sandbox::{AttemptControl, AttemptReport, AttemptRequest, InspectOptions, JobInfo, Sandbox, Services};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,9 +48,13 @@ pub struct RunArgs {
     /// A variable for a program's environment; may be given several times.
     #[arg(long = "env", value_name = "K=V", value_parser = variable)]
     env: Vec<(String, String)>,
-    /// Grant the task something beyond its sandbox, such as scratch=SIZE; may be given several times.
+    /// Grant the run something beyond its sandbox, as for `push --allow`; what it submits goes nowhere, and may be given
+    /// several times.
     #[arg(long = "allow", value_name = "CAPABILITY")]
     grants: Vec<Capability>,
+    /// Let requests of the run go to addresses that are not public, such as this machine's.
+    #[arg(long)]
+    allow_private: bool,
     #[command(flatten)]
     limits: LimitArgs,
     /// Where compiled components are kept [default: the user's cache].
@@ -72,14 +77,16 @@ pub(super) async fn main(args: RunArgs, output: Output) -> Result<Exit, Failure>
     let limits = policy.default.with(&export.limits).with(&args.limits.wish()).capped(&policy.ceiling);
     let task = sandbox.load(&checked.artifact, &export.entry).or_exit(Exit::Usage)?;
     let request = request(&args, &export, input, &limits);
-    let report = on_local(task, request).await;
+    let report = on_local(task, request, args.allow_private).await;
     print(&sandbox, &export, &limits, report, output)
 }
 
 /// Attempts run on a runtime of one thread, as on a worker.
-async fn on_local(task: lovage_sandbox::Task, request: AttemptRequest) -> AttemptReport {
+async fn on_local(task: lovage_sandbox::Task, request: AttemptRequest, allow_private: bool) -> AttemptReport {
     // what it submits and keeps goes nowhere: there is no broker
-    let services = request.job.id.parse().ok().map(|id| Arc::new(Recorded::new(id)) as Arc<dyn Services>);
+    let (name, grants) = (request.job.task.clone(), request.grants.clone());
+    let services = |id| Arc::new(Local::new(id, &name, grants.clone(), allow_private)) as Arc<dyn Services>;
+    let services = request.job.id.parse().ok().map(services);
     let control = AttemptControl { services, ..AttemptControl::default() };
     tokio::task::LocalSet::new().run_until(async move { task.run(request, control).await }).await
 }
@@ -117,6 +124,7 @@ fn request(args: &RunArgs, export: &Export, input: bytes::Bytes, limits: &Limits
             attempts_max: 1,
             content_type,
             headers: args.headers.clone(),
+            published_unix_ms: now().0,
             deadline_unix_ms: now().after(limits.timeout).0,
         },
         input,

@@ -56,6 +56,7 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
             attempts_max,
             content_type: job.wishes.content_type.clone(),
             headers: job.headers.0.clone(),
+            published_unix_ms: job.published.0,
             deadline_unix_ms: started.after(limits.timeout).0,
         },
         input,

@@ -3,9 +3,11 @@
 
 use super::load::{LoadFault, Loader};
 use super::ready::ReadyTask;
+use crate::audit::Auditor;
 use crate::nats::store::Catalog;
 use crate::ports::{BrokerError, Resolution, Tasks};
 use crate::tenant_book::TenantBook;
+use lovage_job::audit::{AuditKind, AuditNote};
 use lovage_job::capability::{Grants, Missing};
 use lovage_job::catalog::{TaskRecord, VersionEntry, VersionRef};
 use lovage_job::name::{Digest, JobId, TaskName, TenantName, VersionName};
@@ -23,6 +25,7 @@ pub struct Live {
     loader: Loader,
     catalog: Catalog,
     book: Arc<TenantBook>,
+    auditor: Arc<dyn Auditor>,
     tasks: RwLock<HashMap<TenantName, HashMap<TaskName, Known>>>,
 }
 
@@ -37,8 +40,8 @@ struct Known {
 
 impl Live {
     /// An empty catalogue.
-    pub fn new(loader: Loader, catalog: Catalog, book: Arc<TenantBook>) -> Self {
-        Self { loader, catalog, book, tasks: RwLock::default() }
+    pub fn new(loader: Loader, catalog: Catalog, book: Arc<TenantBook>, auditor: Arc<dyn Auditor>) -> Self {
+        Self { loader, catalog, book, auditor, tasks: RwLock::default() }
     }
 
     /// Applies a changed task: makes ready what its aliases name, then moves the aliases. An alias whose new version
@@ -140,6 +143,8 @@ impl Live {
         let Err(above) = granted.within(&record.ceiling) else {
             return Ok(missing(task, &granted, ready).map_or(Ok(granted), Err));
         };
+        let note = AuditNote::new(tenant, AuditKind::Grants, "start above the ceiling", task);
+        self.auditor.refused(task.as_str(), note.refused(&above));
         let (left, _) = granted.under(&record.ceiling);
         let reason = missing(task, &left, ready);
         if reason.is_some() && missing(task, &granted, ready).is_none() {

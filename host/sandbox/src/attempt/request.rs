@@ -30,6 +30,9 @@ pub struct JobInfo {
     pub content_type: Option<String>,
     /// The publisher's own headers.
     pub headers: Vec<(String, String)>,
+    /// When it was published, in milliseconds since the Unix epoch: where deterministic clocks begin.
+    #[serde(default)]
+    pub published_unix_ms: u64,
     /// When the attempt is stopped, in milliseconds since the Unix epoch. For the guest to read only: the limit
     /// itself is `limits.timeout`.
     pub deadline_unix_ms: u64,

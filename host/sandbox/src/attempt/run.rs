@@ -11,6 +11,7 @@ use crate::attempt::journal::Journal;
 use crate::attempt::memory::MemoryLimiter;
 use crate::attempt::pipe::{LogPipe, PayloadPipe, ResultPipe};
 use crate::attempt::request::{AttemptControl, AttemptReport, AttemptRequest, JobInfo};
+use crate::capability::clocks;
 use crate::capability::prepared::Capable;
 use crate::capability::scratch::{Folder, SCRATCH_PATH};
 use crate::sandbox::Room;
@@ -214,8 +215,9 @@ fn cell(
     if !request.env.is_empty() {
         wasi.envs(&request.env);
     }
-    if let Some(simulation) = control.simulation {
-        simulation.put(&mut wasi);
+    match control.simulation {
+        Some(simulation) => simulation.put(&mut wasi),
+        None => clocks::prepare(&request.job, request.grants.deterministic, &mut wasi),
     }
     let mut table = ResourceTable::new();
     table.set_max_capacity(usize::try_from(limits.resources).unwrap_or(usize::MAX));

@@ -32,21 +32,22 @@ impl Simulation {
     /// Gives the guest this clock and randomness.
     pub(crate) fn put(self, wasi: &mut WasiCtxBuilder) {
         wasi.wall_clock(self).monotonic_clock(self);
-        wasi.secure_random(Deterministic::new(self.random(0))).insecure_random(Deterministic::new(self.random(1)));
+        wasi.secure_random(Deterministic::new(random(self.seed, 0)))
+            .insecure_random(Deterministic::new(random(self.seed, 1)));
         wasi.insecure_random_seed(u128::from(self.seed));
     }
+}
 
-    /// The bytes of one stream of randomness.
-    fn random(&self, stream: u8) -> Vec<u8> {
-        let block = |number: u64| {
-            let mut hash = Sha256::new();
-            hash.update(self.seed.to_be_bytes());
-            hash.update([stream]);
-            hash.update(number.to_be_bytes());
-            hash.finalize().to_vec()
-        };
-        (0..RANDOM_BYTES / 32).flat_map(block).collect()
-    }
+/// The bytes of one stream of randomness.
+pub(crate) fn random(seed: u64, stream: u8) -> Vec<u8> {
+    let block = |number: u64| {
+        let mut hash = Sha256::new();
+        hash.update(seed.to_be_bytes());
+        hash.update([stream]);
+        hash.update(number.to_be_bytes());
+        hash.finalize().to_vec()
+    };
+    (0..RANDOM_BYTES / 32).flat_map(block).collect()
 }
 
 impl HostWallClock for Simulation {

@@ -12,6 +12,7 @@
 mod bindings;
 mod blob;
 mod blobstore;
+pub(crate) mod clocks;
 mod config;
 mod keyvalue;
 pub(crate) mod prepared;

@@ -114,7 +114,8 @@ fn print(result: &JobResult, output: Output) -> Result<(), Failure> {
     if record.attempt > 0 {
         let (wall, memory) = (Duration::from_micros(record.meter.wall_us), ByteSize(record.meter.memory_peak_bytes));
         let used = format!("time {wall:.1?} · fuel {} · memory {memory}", record.meter.fuel_used);
-        text("used", &used)?;
+        let egress = ByteSize(record.meter.egress_bytes);
+        text("used", &if egress.0 > 0 { format!("{used} · egress {egress}") } else { used })?;
         text("waited", &format!("{} until the last attempt", span(record.started.since(record.published))))?;
         text("attempts", &format!("{}, the last on {}", record.attempt, record.worker))?;
     }
