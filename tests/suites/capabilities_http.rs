@@ -78,7 +78,8 @@ fn message(result: &JobResult) -> String {
     result.error.clone().unwrap().message
 }
 
-#[tokio::test]
+// the server answers while a command is waited for
+#[tokio::test(flavor = "multi_thread")]
 async fn granted_hosts_are_reached_and_every_other_is_not() {
     let server = Server::start(ok("hello"), b"").await;
     let elsewhere = Server::start(ok("secret"), b"").await;
