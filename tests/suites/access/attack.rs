@@ -285,7 +285,7 @@ async fn of_stream(operator: &Client, info: &Info) -> Vec<String> {
         subjects.push(format!("$JS.FC.{stream}.{name}.x"));
     }
     for subject in &info.config.subjects {
-        let subject = subject.replace('>', "x").replace('*', "x");
+        let subject = subject.replace(['>', '*'], "x");
         // its own lanes are its own
         if !subject.starts_with("lovage.acme.job") {
             subjects.push(subject.clone());

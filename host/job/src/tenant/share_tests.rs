@@ -123,7 +123,8 @@ fn light_is_who_has_used_less_than_its_share_while_others_hold_places() {
 fn members_that_are_served_alike_are_not_light() {
     let mut shares = Shares::default();
     let (one, two) = (shares.add(1), shares.add(4));
-    (shares.wants(one), shares.wants(two));
+    shares.wants(one);
+    shares.wants(two);
     let mut now = 0;
     for _ in 0..500 {
         let member = shares.next(now).unwrap();
@@ -160,7 +161,8 @@ fn a_changed_weight_counts_from_then_on() {
 fn who_is_removed_has_no_more_turns() {
     let mut shares = Shares::default();
     let (gone, left) = (shares.add(1), shares.add(1));
-    (shares.wants(gone), shares.wants(left));
+    shares.wants(gone);
+    shares.wants(left);
     shares.begins(gone, 1, 0);
     shares.remove(gone);
     shares.ends(gone, 0, 1_000);

@@ -292,7 +292,9 @@ impl Line {
                 let report = pending.checked(*report)?;
                 let ended = said.attempts.remove(&attempt);
                 drop(said);
-                ended.map(|pending| pending.end(report));
+                if let Some(pending) = ended {
+                    pending.end(report);
+                }
             }
             (_, None) => return Err(Breach::UnknownAttempt),
         }

@@ -10,9 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// Questions that wait for an answer, by attempt and number.
+/// Questions that wait for an answer.
 #[derive(Clone, Default)]
-pub(crate) struct Questions(Arc<Mutex<HashMap<(u64, u64), oneshot::Sender<Answered>>>>);
+pub(crate) struct Questions(Arc<Mutex<Waiting>>);
+
+/// Who waits, by attempt and number.
+type Waiting = HashMap<(u64, u64), oneshot::Sender<Answered>>;
 
 impl Questions {
     /// Hands over an answer; nobody may wait for it any more.
@@ -23,7 +26,7 @@ impl Questions {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<(u64, u64), oneshot::Sender<Answered>>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

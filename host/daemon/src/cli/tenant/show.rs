@@ -62,7 +62,8 @@ pub(super) fn lines(record: &TenantRecord) -> Vec<String> {
         (ceiling.secrets, "secrets"),
     ]
     .into_iter()
-    .filter_map(|(allowed, part)| allowed.then(|| part.to_owned()))
+    .filter(|(allowed, _)| *allowed)
+    .map(|(_, part)| part.to_owned())
     .collect();
     may.extend(ceiling.http.iter().map(|host| format!("http={host}")));
     may.extend(ceiling.scratch.map(|size| format!("scratch={size}")));
