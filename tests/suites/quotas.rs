@@ -7,6 +7,7 @@ use lovage_job::{
     outcome::OutcomeKind,
     subject::asset,
     tenant::{PAYLOAD_MIN, Quota},
+    unit::ByteSize,
 };
 use lovage_tests::{WITHIN, Worker, WorkerSetup, eventually, shared_cache};
 
@@ -131,6 +132,28 @@ async fn no_more_of_a_tenant_run_at_once_than_its_quota_over_two_workers() {
         let at = record.started;
         let running = results.iter().filter(|other| other.started <= at && at < other.finished).count();
         assert!(running <= 2, "{running} ran at once");
+    }
+}
+
+#[tokio::test]
+async fn components_above_the_quota_are_refused_at_push() {
+    let ground = Ground::new();
+    ground.push("acme", &numbers(&[("answer", 1)]), &[]);
+    quota(&ground, |quota| quota.components = Some(2)).await;
+    ground.push("acme", &numbers(&[("answer", 2)]), &[]);
+    let push = |component: &[u8]| {
+        let file = ground.file("more.wasm", component);
+        ground.cli.clone().tenant("acme").run(["push", file.to_str().unwrap()])
+    };
+    let told = push(&numbers(&[("answer", 3)])).fails_with(7);
+    assert!(told.stderr.contains("tenant acme has 2 components"), "{}", told.stderr);
+    assert_eq!(push(&numbers(&[("answer", 1)])).code, Some(0), "it is there already");
+    let large = numbers(&[("answer", 4)]);
+    let size = u64::try_from(large.len()).unwrap();
+    for (most, taken) in [(size - 1, false), (size, true), (size + 1, true)] {
+        quota(&ground, |quota| (quota.components, quota.component_size) = (None, Some(ByteSize(most)))).await;
+        let pushed = push(&large);
+        assert_eq!(pushed.code, Some(if taken { 0 } else { 7 }), "{most}: {}", pushed.stderr);
     }
 }
 

@@ -244,7 +244,7 @@ impl Tenants {
         created: &Arc<AtomicU64>,
         pulls: &mut Option<Pulls>,
     ) -> Result<(), topology::TopologyError> {
-        self.settler.welcome(tenant);
+        self.settler.welcome(tenant, quota.schedule_bytes());
         if let Some(change) = self.rules.set_concurrency(tenant, quota.concurrency) {
             let (permits, tenant) = (self.permits.clone(), tenant.clone());
             // ends by itself after a few tries

@@ -201,6 +201,7 @@ fn push_options(args: &PushArgs, manifest: &Manifest) -> PushOptions {
         env: manifest.env.clone().into_iter().chain(args.env.iter().cloned()).collect(),
         result_ttl_seconds: args.result_ttl.or(manifest.result_ttl).map(|span| span.as_secs().max(1)),
         size_max: args.max_size.min(SIZE_CEILING).as_usize(),
+        quota: lovage_job::tenant::Quota::default(),
         signing: Signing::default(),
         provenance: None,
     }
@@ -255,7 +256,8 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
     register(&tenants, connection.tenant()).await.or_exit(Exit::Broker)?;
     options.ceiling = ceiling_of(&tenants, connection.tenant()).await?;
     let records = TenantRecords::open(&js).await.or_exit(Exit::Broker)?;
-    options.signing.policy = records.get(connection.tenant()).await.or_exit(Exit::Broker)?.signatures;
+    let record = records.get(connection.tenant()).await.or_exit(Exit::Broker)?;
+    (options.signing.policy, options.quota) = (record.signatures, record.quota);
     let audited = Refusals { client: client.nats(), tenant: connection.tenant(), checked: &checked, output };
     let signer = match taken.check_policy(&options.signing.policy).await {
         Ok(signer) => signer,
@@ -314,6 +316,7 @@ impl Refusals<'_> {
 fn failure(args: &PushArgs, error: &PushError) -> Failure {
     let exit = match error {
         PushError::Broker(_) => Exit::Broker,
+        PushError::OverComponentSize { .. } | PushError::TooManyComponents { .. } => Exit::Quota,
         PushError::Sandbox(_) | PushError::Compile(lovage_sandbox::CompileError::Host { .. }) => Exit::Host,
         _ => Exit::Usage,
     };

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// How long the result of a message that cannot be received is kept.
 const UNREADABLE_KEPT: Duration = Duration::from_secs(86_400);
+/// The broker's number for a message that is larger than its stream takes.
+const MESSAGE_TOO_LARGE: u32 = 10_054;
 /// Room in a message for the headers that are added to it last.
 const MESSAGE_SPARE: usize = 2 * 1024;
 
@@ -107,7 +109,8 @@ impl Settler {
 
     /// The headers and payload of a message that may have become too large by its headers.
     async fn fitting(&self, tenant: &TenantName, headers: Headers, payload: Bytes) -> (Headers, Bytes) {
-        if headers.size() + payload.len() <= self.message_max() {
+        let most = self.message_max().min(self.schedule_max(tenant).saturating_sub(MESSAGE_SPARE));
+        if headers.size() + payload.len() <= most {
             (headers, payload)
         } else {
             self.claim(tenant, headers, payload).await
@@ -142,6 +145,14 @@ impl Settler {
                     Ok(PublishReply { error: None, .. }) => return true,
                     Ok(PublishReply { error: Some(error), .. }) if error.err_code == WRONG_LAST_SEQUENCE => {
                         return true;
+                    }
+                    Ok(PublishReply { error: Some(error), .. }) if error.err_code == MESSAGE_TOO_LARGE => {
+                        // headers alone: the message comes again, and what cannot be put back is quarantined in the end
+                        tracing::warn!(
+                            subject,
+                            "a job is larger than its tenant's messages may be and is not put back"
+                        );
+                        return false;
                     }
                     Ok(PublishReply { error: Some(error), .. }) => {
                         tracing::warn!(subject, code = error.err_code, said = error.description, "a write was refused");

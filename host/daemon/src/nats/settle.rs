@@ -48,6 +48,8 @@ pub struct Settler {
     apart: Arc<()>,
     /// Tenants that were removed: nothing is written for them any more.
     departed: Mutex<HashSet<TenantName>>,
+    /// The largest message of a schedule, of tenants for whom it is limited, in bytes.
+    schedule_bytes: Mutex<HashMap<TenantName, usize>>,
 }
 
 #[derive(Debug)]
@@ -64,8 +66,8 @@ impl Settler {
         let inbox = client.new_inbox();
         let (crashes, following) = (Crashes::new(client.clone()), Following::default());
         let (pending, next, apart) = (Mutex::default(), AtomicU64::new(0), Arc::default());
-        let departed = Mutex::default();
-        Arc::new(Self { client, payloads, crashes, following, inbox, pending, next, apart, departed })
+        let (departed, schedule_bytes) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { client, payloads, crashes, following, inbox, pending, next, apart, departed, schedule_bytes })
     }
 
     /// Writes nothing more for a tenant that was removed: its streams are gone, or are about to be.
@@ -74,9 +76,21 @@ impl Settler {
         self.lock().retain(|_, pending| pending.tenant != *tenant);
     }
 
-    /// Writes for a tenant again.
-    pub fn welcome(&self, tenant: &TenantName) {
+    /// Writes for a tenant, whose schedules are messages of so many bytes at most.
+    pub fn welcome(&self, tenant: &TenantName, schedule_bytes: Option<u64>) {
+        let mut limits = self.schedule_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        match schedule_bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
+            Some(bytes) => drop(limits.insert(tenant.clone(), bytes)),
+            None => drop(limits.remove(tenant)),
+        }
+        drop(limits);
         self.departed.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+    }
+
+    /// What a message of a schedule may have, in bytes.
+    pub(super) fn schedule_max(&self, tenant: &TenantName) -> usize {
+        let limits = self.schedule_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        limits.get(tenant).copied().unwrap_or(usize::MAX)
     }
 
     pub(super) fn has_departed(&self, tenant: &TenantName) -> bool {

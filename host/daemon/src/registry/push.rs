@@ -14,6 +14,8 @@ use lovage_job::name::{AliasName, Digest, TaskName, TenantName, VersionName};
 use lovage_job::retry::RetryPolicy;
 use lovage_job::retry_on::RetryOn;
 use lovage_job::signature::{Claim, Signature};
+use lovage_job::tenant::Quota;
+use lovage_job::unit::ByteSize;
 use lovage_sandbox::{
     CompileError, Compiler, DescribeError, InspectError, InspectOptions, Inspection, Sandbox, SandboxError, inspect,
 };
@@ -52,6 +54,8 @@ pub struct PushOptions {
     pub result_ttl_seconds: Option<u64>,
     /// The largest component, in bytes.
     pub size_max: usize,
+    /// What the tenant may store.
+    pub quota: Quota,
     /// What is signed with, and what must be signed.
     pub signing: Signing,
     /// Where the component came from.
@@ -152,6 +156,28 @@ pub enum PushError {
     /// It is not signed as the tenant's policy asks.
     #[error(transparent)]
     Unsigned(#[from] UnsignedError),
+    /// The component is larger than the tenant's may be.
+    #[error(
+        "the component has {size} bytes, and those of tenant {tenant} may have {most}: make it smaller, or have the quota raised"
+    )]
+    OverComponentSize {
+        /// The tenant.
+        tenant: TenantName,
+        /// Its size in bytes.
+        size: u64,
+        /// The most.
+        most: ByteSize,
+    },
+    /// The tenant has as many components as it may.
+    #[error(
+        "tenant {tenant} has {most} components, as many as it may: remove versions with `lovage task`, or have the quota raised"
+    )]
+    TooManyComponents {
+        /// The tenant.
+        tenant: TenantName,
+        /// The most.
+        most: u64,
+    },
     /// The catalogue refuses.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -252,12 +278,35 @@ pub async fn store(
         claims.push(claim);
     }
     options.signing.check_given(&claims)?;
+    check_quota(catalog, tenant, checked, &options.quota).await?;
     components.put(tenant, &checked.digest, &checked.inspection.component).await?;
     let mut pushed = Vec::with_capacity(chosen.len());
     for export in chosen {
         pushed.push(store_one(catalog, tenant, checked, export, options).await?);
     }
     Ok(pushed)
+}
+
+/// Refuses a component that is larger than the tenant's may be, and one more than it may have.
+async fn check_quota(
+    catalog: &Catalog,
+    tenant: &TenantName,
+    checked: &Checked,
+    quota: &Quota,
+) -> Result<(), PushError> {
+    let size = u64::try_from(checked.inspection.component.len()).unwrap_or(u64::MAX);
+    if let Some(most) = quota.component_size.filter(|most| size > most.0) {
+        return Err(PushError::OverComponentSize { tenant: tenant.clone(), size, most });
+    }
+    let Some(most) = quota.components else { return Ok(()) };
+    let tasks = catalog.tasks(tenant).await?;
+    let digests: std::collections::BTreeSet<&Digest> =
+        tasks.iter().flat_map(|task| &task.versions).map(|entry| &entry.digest).collect();
+    let count = u64::try_from(digests.len()).unwrap_or(u64::MAX);
+    if count >= most && !digests.contains(&checked.digest) {
+        return Err(PushError::TooManyComponents { tenant: tenant.clone(), most });
+    }
+    Ok(())
 }
 
 fn claim_of(tenant: &TenantName, task: &TaskName, entry: &VersionEntry, checked: &Checked) -> Claim {

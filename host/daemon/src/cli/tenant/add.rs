@@ -47,6 +47,7 @@ pub(super) async fn main(args: AddArgs, connection: &ConnectionArgs, output: Out
     args.settings.check()?;
     args.server.check()?;
     let mut record = TenantRecord::new(args.tenant.clone(), crate::clock::now());
+    record.quota = lovage_job::tenant::Quota::standard();
     args.settings.apply(&mut record);
     match args.account {
         true => with_account(&args, record, &args.operator.connection(connection), output).await,

@@ -3,8 +3,9 @@
 use super::super::{Exit, Failure};
 use clap::Args;
 use lovage_job::capability::{Ceiling, HostCeiling, HostError};
+use lovage_job::name::TenantName;
 use lovage_job::tenant::{TenantRecord, WEIGHT_MAX};
-use lovage_job::unit::{ByteSize, UnitError};
+use lovage_job::unit::{ByteSize, UnitError, UnixMs};
 use std::str::FromStr;
 
 /// What a tenant may use, and what its tasks may be granted.
@@ -23,7 +24,13 @@ pub struct Settings {
     /// Bytes of jobs that wait or run.
     #[arg(long, value_name = "SIZE")]
     queued_bytes: Option<Bound<ByteSize>>,
-    /// The largest payload of a job as a message.
+    /// Jobs that wait for their time: delayed ones, retries and those held back.
+    #[arg(long, value_name = "N")]
+    delayed: Option<Bound<u64>>,
+    /// Bytes in all its streams and buckets but those of components.
+    #[arg(long, value_name = "SIZE")]
+    storage: Option<Bound<ByteSize>>,
+    /// The largest message of a job, with its headers; at least 64KiB.
     #[arg(long, value_name = "SIZE")]
     payload: Option<Bound<ByteSize>>,
     /// Units of fuel in a day of UTC.
@@ -109,6 +116,9 @@ impl Settings {
             };
             return Err(Failure::new(Exit::Usage, format!("--allow needs a value: {value}")));
         }
+        let mut asked = TenantRecord::new(TenantName::default_tenant(), UnixMs(0));
+        self.apply(&mut asked);
+        asked.quota.check().map_err(|error| Failure::new(Exit::Usage, error))?;
         match self.allow.iter().find(|part| self.deny.contains(part)) {
             Some(part) => Err(Failure::new(Exit::Usage, format!("{part:?} is allowed and denied at once"))),
             None => Ok(()),
@@ -121,6 +131,8 @@ impl Settings {
             && self.concurrency.is_none()
             && self.queued.is_none()
             && self.queued_bytes.is_none()
+            && self.delayed.is_none()
+            && self.storage.is_none()
             && self.payload.is_none()
             && self.fuel_per_day.is_none()
             && self.components.is_none()
@@ -144,6 +156,8 @@ impl Settings {
         put(self.concurrency, &mut quota.concurrency);
         put(self.queued, &mut quota.queued);
         put(self.queued_bytes, &mut quota.queued_bytes);
+        put(self.delayed, &mut quota.delayed);
+        put(self.storage, &mut quota.storage);
         put(self.payload, &mut quota.payload);
         put(self.fuel_per_day, &mut quota.fuel_per_day);
         put(self.components, &mut quota.components);

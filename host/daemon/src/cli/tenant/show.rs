@@ -49,6 +49,8 @@ pub(super) fn lines(record: &TenantRecord) -> Vec<String> {
         line("concurrency", &bound(quota.concurrency)),
         line("queued", &bound(quota.queued)),
         line("queued bytes", &bound(quota.queued_bytes)),
+        line("delayed", &bound(quota.delayed)),
+        line("storage", &bound(quota.storage)),
         line("payload", &bound(quota.payload)),
         line("fuel per day", &bound(quota.fuel_per_day)),
         line("components", &bound(quota.components)),
