@@ -42,10 +42,10 @@ fn sealed(input: Use) -> Result<String, TaskError> {
     match input.way {
         Way::Sign => {}
         Way::Log => {
-            log(Level::Info, &format!("the value is {value}"));
+            log(Level::Info, format!("the value is {value}"));
             eprintln!("the value is {value}");
         }
-        Way::Progress => progress(Some(0.5), &format!("the value is {value}")),
+        Way::Progress => progress(Some(0.5), format!("the value is {value}")),
         Way::Return => return Ok(value),
         Way::Fail => return Err(TaskError::permanent(format!("the value is {value}"))),
         Way::Panic => panic!("the value is {value}"),
