@@ -108,6 +108,24 @@ async fn component_that_kills_three_runners_is_quarantined_and_its_neighbour_is_
     eventually("it to run again", WITHIN, runs).await;
 }
 
+/// The pool resets its slots sixteen at a time, by a call that one job alone never makes.
+#[tokio::test]
+async fn one_runner_outlives_many_jobs() {
+    let (_nats, cli, mut worker, jobs) = ground(&["hostile"]).await;
+    let mut ids = Vec::new();
+    for number in 0..300 {
+        let job = sleepy(1).id(format!("many-{number}").parse().unwrap());
+        ids.push(jobs.client.submit(job).await.unwrap().id);
+    }
+    for id in &ids {
+        let result = jobs.result(id).await;
+        assert_eq!((result.record.outcome, result.record.attempt), (OutcomeKind::Completed, 1), "{:?}", result.error);
+    }
+    assert_eq!(cli.json(["task", "show", "sleepy"])["runner_deaths"], json!({}));
+    assert!(!worker.stderr().contains("runner died"));
+    assert_eq!(worker.ended(), None);
+}
+
 #[tokio::test]
 async fn runners_end_with_a_worker_that_is_killed() {
     let (_nats, cli, mut worker, jobs) = ground(&["hostile"]).await;

@@ -24,6 +24,9 @@ pub(crate) enum NewThreads {
 /// The command by which the engine asks the kernel which pages a guest has written.
 const PAGEMAP_SCAN: u64 = 0xc060_6610;
 
+/// The descriptor by which a process means itself.
+const PIDFD_SELF: i32 = -10_000;
+
 type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
 
 /// Leaves only the listed calls, to all threads of this process, for good.
@@ -64,6 +67,9 @@ fn listing(threads: NewThreads) -> Result<SeccompFilter, BackendError> {
     let judged = refused().chain(std::iter::once(libc::SYS_clone3));
     let mut rules: Rules = allowed().chain(judged).map(|call| (call, Vec::new())).collect();
     rules.insert(libc::SYS_ioctl, vec![argument(1, SeccompCmpOp::Eq, PAGEMAP_SCAN)?]);
+    // The pool resets its slots in batches; `PIDFD_SELF` stands for this process.
+    let own_memory = u64::from(PIDFD_SELF.cast_unsigned());
+    rules.insert(libc::SYS_process_madvise, vec![argument(0, SeccompCmpOp::Eq, own_memory)?]);
     // Only to itself: the end of a process that panics.
     let own = u64::from(std::process::id());
     rules.insert(libc::SYS_tgkill, vec![argument(0, SeccompCmpOp::Eq, own)?]);
