@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 const VALUE: &str = "p4ssw0rd-\"never-seen\"";
 /// A part of the value that is the same however it is written.
 const MARK: &str = "never-seen";
+/// What the tasks of the component import.
+const GRANTED: [&str; 8] =
+    ["--allow", "secret=api-key", "--allow", "keyvalue=counts", "--allow", "config=step=1", "--allow", "submit"];
 
 /// A server, its folder of keys, and a worker that has them.
 struct Vault {
@@ -48,7 +51,7 @@ impl Vault {
     }
 
     async fn jobs(&self, tenant: &str) -> Jobs {
-        push(&of(&self.nats, tenant), "counter", &["--allow", "secret=api-key", "--allow", "keyvalue=counts"]);
+        push(&of(&self.nats, tenant), "counter", &GRANTED);
         Jobs::of_tenant(&self.nats, &tenant.parse::<TenantName>().unwrap()).await
     }
 
@@ -101,11 +104,11 @@ async fn a_secret_is_used_and_found_nowhere() {
         let message = fails(&jobs, "api-key", way).await;
         assert!(message.contains("[redacted]"), "{way}: {message}");
     }
-    for way in ["Checkpoint", "Put"] {
+    for way in ["Checkpoint", "Put", "Submit"] {
         let message = fails(&jobs, "api-key", way).await;
         assert!(message.contains("contains the value of secret api-key"), "{way}: {message}");
     }
-    let listed: Value = vault.cli("default").json(["secret", "ls", "--json"]);
+    let listed: Value = vault.cli("default").json(["secret", "ls"]);
     assert_eq!((&listed[0]["name"], &listed[0]["size"]), (&json!("api-key"), &json!(VALUE.len())));
     let audit = vault.cli("default").ok(["audit", "--kind", "secrets"]);
     assert!(audit.contains("api-key") && !audit.contains(MARK), "{audit}");
@@ -166,9 +169,9 @@ async fn keys_are_changed_and_the_old_one_is_no_longer_needed() {
     let path = vault.keys.to_str().unwrap().to_owned();
     let old = std::fs::read_to_string(&vault.keys).unwrap();
     cli(&vault.nats).ok(["secret", "key", "new", "--out", &path]);
-    let rekeyed = vault.cli("default").json(["secret", "rekey", "--json"]);
+    let rekeyed = vault.cli("default").json(["secret", "rekey"]);
     assert_eq!((&rekeyed["rekeyed"], &rekeyed["kept"]), (&json!(1), &json!(0)));
-    let again = vault.cli("default").json(["secret", "rekey", "--json"]);
+    let again = vault.cli("default").json(["secret", "rekey"]);
     assert_eq!((&again["rekeyed"], &again["kept"]), (&json!(0), &json!(1)));
     assert!(fails(&jobs, "api-key", "Sign").await.contains("which is not among the keys here"));
     let both = std::fs::read_to_string(&vault.keys).unwrap();
@@ -187,7 +190,7 @@ async fn keys_are_changed_and_the_old_one_is_no_longer_needed() {
 async fn without_a_key_nothing_is_set_and_nothing_is_read() {
     let nats = Nats::start();
     let _worker = Worker::of(&nats).cache_dir(shared_cache()).start();
-    push(&cli(&nats), "counter", &["--allow", "secret=api-key", "--allow", "keyvalue=counts"]);
+    push(&cli(&nats), "counter", &GRANTED);
     let jobs = Jobs::of(&nats).await;
     let message = fails(&jobs, "api-key", "Sign").await;
     assert!(message.contains("this worker has no key for secrets"), "{message}");

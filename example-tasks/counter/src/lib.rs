@@ -2,7 +2,7 @@
 //!
 //! `counter` adds to a number that all jobs of the tenant share; none is lost, however many run at once. `keyvalue` does
 //! to a bucket what it is told, and `sealed` uses a secret, well and badly. Push it with what its tasks may use:
-//! `--allow keyvalue=counts --allow config=step=1 --allow secret=api-key`.
+//! `--allow keyvalue=counts --allow config=step=1 --allow secret=api-key --allow submit`.
 
 mod keyvalue;
 mod sealed;

@@ -1,5 +1,6 @@
 //! Uses a secret: well, and in each way in which it must not get out.
 
+use lovage_task::jobs::{self, NewJob};
 use lovage_task::{Level, TaskError, checkpoint, kv, log, payload, progress, secrets, task};
 
 /// The bucket that a value is put into, which must fail.
@@ -24,6 +25,8 @@ enum Way {
     Checkpoint,
     /// Puts the value into a bucket.
     Put,
+    /// Gives the value to a job that it submits.
+    Submit,
 }
 
 #[payload]
@@ -53,6 +56,10 @@ fn sealed(input: Use) -> Result<String, TaskError> {
         Way::Put => kv::open(BUCKET)
             .and_then(|bucket| bucket.set_bytes("value", value.as_bytes()))
             .map_err(TaskError::permanent)?,
+        Way::Submit => {
+            let child = NewJob::new("sealed").input(&value)?;
+            jobs::submit(child).map_err(TaskError::permanent)?;
+        }
     }
     Ok(signature(secret.expose()))
 }

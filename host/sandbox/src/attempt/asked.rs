@@ -27,7 +27,8 @@ pub(crate) struct Asked {
 impl jobs::Host for Cell {
     async fn submit(&mut self, job: jobs::NewJob) -> wasmtime::Result<Result<jobs::Submitted, jobs::SubmitError>> {
         let Some(services) = self.services.clone() else { return Ok(Err(submit_error(nobody()))) };
-        let job = match self.asked.child(job) {
+        let job = self.asked.child(job).and_then(|job| self.clean_child(&job).map(|()| job));
+        let job = match job {
             Ok(job) => job,
             Err(refusal) => return Ok(Err(submit_error(refusal))),
         };
@@ -43,7 +44,12 @@ impl jobs::Host for Cell {
         key: Option<String>,
     ) -> wasmtime::Result<Result<jobs::GroupInfo, jobs::SubmitError>> {
         let Some(services) = self.services.clone() else { return Ok(Err(submit_error(nobody()))) };
-        let group = match self.asked.group(members, completion, policy, key) {
+        let group = self.asked.group(members, completion, policy, key);
+        let clean = |group: ChildGroup| {
+            group.members.iter().chain([&group.completion]).try_for_each(|job| self.clean_child(job))?;
+            Ok(group)
+        };
+        let group = match group.and_then(clean) {
             Ok(group) => group,
             Err(refusal) => return Ok(Err(submit_error(refusal))),
         };
@@ -57,6 +63,9 @@ impl checkpoint::Host for Cell {
         if let Err(limit) = self.asked.checkpoint(&key, value.len()) {
             return Ok(Err(checkpoint_error(Refusal::Limit(limit.to_string()))));
         }
+        if let Err(refusal) = self.capable.check_stored(&value) {
+            return Ok(Err(checkpoint_error(refusal)));
+        }
         Ok(services.save(key, value).await.map_err(checkpoint_error))
     }
 
@@ -66,6 +75,15 @@ impl checkpoint::Host for Cell {
             return Ok(Err(checkpoint_error(Refusal::Limit(limit.to_string()))));
         }
         Ok(services.load(key).await.map_err(checkpoint_error))
+    }
+}
+
+impl Cell {
+    /// Refuses a job that carries a secret: its input lies on the broker, and in a dead letter should it fail.
+    fn clean_child(&self, job: &ChildJob) -> Result<(), Refusal> {
+        let names = [&job.key, &job.limit_key, &job.on_success, &job.on_failure, &job.on_dead, &job.content_type];
+        let texts = names.into_iter().flatten().chain(&job.tags).chain(&job.then).map(String::as_bytes);
+        texts.chain([job.input.as_slice()]).try_for_each(|bytes| self.capable.check_stored(bytes))
     }
 }
 
