@@ -12,7 +12,7 @@ struct Input {
     tests: &'static [&'static str],
 }
 
-/// Every input of the plan, in its order; one without a test says why.
+/// The inputs of the plan, in its order.
 const INPUTS: &[Input] = &[
     input("H1", "an empty file", &["bad_upload::files::file_that_is_no_webassembly_is_told_what_it_is"]),
     input(
@@ -106,6 +106,29 @@ const INPUTS: &[Input] = &[
         ],
     ),
     input("H22", "traps wherever they can be", &["hostile::guests::traps_wherever_they_are_leave_a_clean_worker"]),
+    input(
+        "H23",
+        "requests to loopback, private and metadata addresses",
+        &[
+            "capabilities_http::addresses_that_are_not_public_are_refused_also_where_the_host_is_granted",
+            "lovage: public_addresses_are_told_from_others",
+        ],
+    ),
+    input(
+        "H24",
+        "a name that resolves to a private address",
+        &[
+            "capabilities_http::addresses_that_are_not_public_are_refused_also_where_the_host_is_granted",
+            "lovage: each_address_of_a_host_must_be_public",
+        ],
+    ),
+    input(
+        "H25",
+        "a redirect to where the task may not go",
+        &["capabilities_http::granted_hosts_are_reached_and_every_other_is_not"],
+    ),
+    input("H26", "a request that could be read as two", &["lovage: what_could_be_two_requests_is_refused"]),
+    input("H27", "an answer without end", &["capabilities_http::granted_hosts_are_reached_and_every_other_is_not"]),
     input("H28", "results that are none", &["hostile::guests::results_that_are_none_are_told"]),
     input(
         "H29",
@@ -179,9 +202,17 @@ const INPUTS: &[Input] = &[
     ),
     input("H39", "a backlog of one tenant", &["tenants::backlog_of_one_tenant_does_not_keep_another_waiting"]),
     input(
+        "H40",
+        "slow jobs of one tenant on every place",
+        &["fairness::jobs_of_a_light_tenant_run_while_slow_ones_of_another_hold_every_place"],
+    ),
+    input(
         "H41",
         "a job that kills its worker",
-        &["quarantine::job_that_kills_three_workers_is_quarantined_and_can_be_replayed"],
+        &[
+            "quarantine::job_that_kills_three_workers_is_quarantined_and_can_be_replayed",
+            "isolation::component_that_kills_three_runners_is_quarantined_and_its_neighbour_is_not",
+        ],
     ),
     input(
         "H44",

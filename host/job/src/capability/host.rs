@@ -1,9 +1,9 @@
 //! Hosts: what a request goes to, and the patterns that allow it. Read strictly, since what two readers take for
 //! different hosts is a way around a rule.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// The longest host name, in bytes; that of the domain name system.
