@@ -11,7 +11,7 @@ use crate::attempt::journal::Journal;
 use crate::attempt::memory::MemoryLimiter;
 use crate::attempt::pipe::{LogPipe, PayloadPipe, ResultPipe};
 use crate::attempt::request::{AttemptControl, AttemptReport, AttemptRequest, JobInfo};
-use crate::capability::clocks;
+use crate::capability::clocks::{self, WallClock};
 use crate::capability::prepared::Capable;
 use crate::capability::scratch::{Folder, SCRATCH_PATH};
 use crate::sandbox::Room;
@@ -27,7 +27,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
-use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 /// Fuel between two points where the count is written back; what a guest is stopped within is not counted.
@@ -211,13 +211,16 @@ fn cell(
             wasi.stdout(LogPipe(journal.clone()));
         }
     }
-    let scratch = scratch(room, request, control, &mut wasi);
+    let clock: WallClock = match control.simulation {
+        Some(simulation) => {
+            simulation.put(&mut wasi);
+            Box::new(simulation)
+        }
+        None => clocks::prepare(&request.job, request.grants.deterministic, &mut wasi),
+    };
+    let scratch = scratch(room, request, clock, &mut wasi);
     if !request.env.is_empty() {
         wasi.envs(&request.env);
-    }
-    match control.simulation {
-        Some(simulation) => simulation.put(&mut wasi),
-        None => clocks::prepare(&request.job, request.grants.deterministic, &mut wasi),
     }
     let mut table = ResourceTable::new();
     table.set_max_capacity(usize::try_from(limits.resources).unwrap_or(usize::MAX));
@@ -250,25 +253,12 @@ fn cell(
 }
 
 /// The scratch folder that is granted. Programs look for a folder of this kind by the variable.
-fn scratch(
-    room: &Room,
-    request: &AttemptRequest,
-    control: &AttemptControl,
-    wasi: &mut WasiCtxBuilder,
-) -> Option<Folder> {
+fn scratch(room: &Room, request: &AttemptRequest, clock: WallClock, wasi: &mut WasiCtxBuilder) -> Option<Folder> {
     let quota = request.grants.scratch?;
     if !request.env.iter().any(|(name, _)| name == TEMPORARY_FOLDER) {
         wasi.env(TEMPORARY_FOLDER, SCRATCH_PATH);
     }
-    Some(Folder::new(quota, room.budget(), wall_clock(control)))
-}
-
-/// The clock that the guest sees.
-fn wall_clock(control: &AttemptControl) -> Box<dyn HostWallClock + Send> {
-    match control.simulation {
-        Some(simulation) => Box::new(simulation),
-        None => wasmtime_wasi::clocks::wall_clock(),
-    }
+    Some(Folder::new(quota, room.budget(), clock))
 }
 
 /// Puts every limit on a store, before anything of the guest runs: fuel and epochs cover its start functions too.

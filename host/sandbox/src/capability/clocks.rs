@@ -16,17 +16,22 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder};
 const RESOLUTION: Duration = Duration::from_millis(1);
 const RESOLUTION_NS: u64 = 1_000_000;
 
-/// Gives the guest of a job its clocks and, where it is granted, its randomness.
-pub(crate) fn prepare(job: &JobInfo, deterministic: bool, wasi: &mut WasiCtxBuilder) {
+/// The clock that a guest reads the time of day from.
+pub(crate) type WallClock = Box<dyn HostWallClock + Send>;
+
+/// Gives the guest of a job its clocks and, where it is granted, its randomness. What is returned is its wall clock once
+/// more, for the times of its files: a finer or another one would tell it what its clocks do not.
+pub(crate) fn prepare(job: &JobInfo, deterministic: bool, wasi: &mut WasiCtxBuilder) -> WallClock {
     if !deterministic {
         wasi.wall_clock(Coarse(Instant::now())).monotonic_clock(Coarse(Instant::now()));
-        return;
+        return Box::new(Coarse(Instant::now()));
     }
     let clock = Counted { start: Duration::from_millis(job.published_unix_ms), looks: Arc::default() };
-    wasi.wall_clock(clock.clone()).monotonic_clock(clock);
+    wasi.wall_clock(clock.clone()).monotonic_clock(clock.clone());
     let seed = seed(job);
     wasi.secure_random(Deterministic::new(random(seed, 0))).insecure_random(Deterministic::new(random(seed, 1)));
     wasi.insecure_random_seed(u128::from(seed));
+    Box::new(clock)
 }
 
 /// A number of the job alone.
