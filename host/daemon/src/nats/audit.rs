@@ -1,7 +1,7 @@
 //! The audit stream, for whoever changes what a tenant may do: `audit::note(&nats, name, AuditNote::new(…)).await`.
 //!
 //! Commands use `crate::cli::audit::note`, which warns where the note cannot be kept; parts of a worker get an
-//! [`Auditor`](crate::audit::Auditor) and call `refused`, which never waits.
+//! [`Auditor`] and call `refused`, which never waits.
 
 use crate::audit::{Auditor, Seen};
 use crate::ports::BrokerError;
