@@ -146,6 +146,21 @@ async fn additions_on_two_workers_add_up_exactly() {
 }
 
 #[tokio::test]
+async fn a_large_blob_passes_through_a_process_of_its_own() {
+    let nats = Nats::start();
+    let _worker = Worker::of(&nats).cache_dir(shared_cache()).arg("--isolation").arg("process").start();
+    let [jobs, _] = two_tenants(&nats).await;
+    let bytes: Vec<u8> = (0..12u32 << 20).map(|at| (at % 251) as u8).collect();
+    let put = NewJob::new("store".parse().unwrap(), bytes).retries(0).header("Name", "large");
+    let result = jobs.run(put).await;
+    assert_eq!(result.record.outcome, OutcomeKind::Completed, "{:?}", result.error);
+    let size = json!({"container": "shelf", "act": "Size", "name": "large"});
+    assert_eq!(gives(&jobs, "shelf", size).await, Ok(json!([(12 << 20).to_string()])));
+    let part = json!({"container": "shelf", "act": "Get", "name": "large", "range": [12_000_000, 12_000_002]});
+    gives(&jobs, "shelf", part).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_full_store_refuses_and_nobody_else_notices() {
     let nats = Nats::start();
     let folder = tempfile::tempdir().unwrap();

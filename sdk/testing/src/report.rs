@@ -21,6 +21,10 @@ pub struct Report {
     pub children: Vec<RecordedChild>,
     /// What it and earlier attempts kept, by key.
     pub checkpoints: BTreeMap<String, Vec<u8>>,
+    /// What lies in all buckets then, by bucket and key.
+    pub values: BTreeMap<(String, String), Vec<u8>>,
+    /// What lies in all containers then, by container and name.
+    pub blobs: BTreeMap<(String, String), Vec<u8>>,
     /// Standard error and the `log` function.
     pub log: String,
     /// Units of fuel, roughly instructions.

@@ -52,6 +52,9 @@ pub struct TaskTest {
     fanout: u32,
     depth: u32,
     checkpoints: Vec<(String, Vec<u8>)>,
+    secrets: Vec<(String, Vec<u8>)>,
+    values: Vec<((String, String), Vec<u8>)>,
+    blobs: Vec<((String, String), Vec<u8>)>,
 }
 
 impl TaskTest {
@@ -90,6 +93,9 @@ impl TaskTest {
             fanout: FANOUT_DEFAULT,
             depth: 0,
             checkpoints: Vec::new(),
+            secrets: Vec::new(),
+            values: Vec::new(),
+            blobs: Vec::new(),
         }
     }
 
@@ -179,6 +185,27 @@ impl TaskTest {
         self
     }
 
+    /// The tenant has this secret; the task reads it where it is allowed `secret=NAME`.
+    #[must_use]
+    pub fn secret(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
+        self.secrets.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// What lies under a key of a bucket; the task finds it where it is allowed `keyvalue=BUCKET`.
+    #[must_use]
+    pub fn value(mut self, bucket: &str, key: &str, value: impl Into<Vec<u8>>) -> Self {
+        self.values.push(((bucket.to_owned(), key.to_owned()), value.into()));
+        self
+    }
+
+    /// What lies in a container; the task finds it where it is allowed `blobstore=CONTAINER`.
+    #[must_use]
+    pub fn blob(mut self, container: &str, name: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        self.blobs.push(((container.to_owned(), name.to_owned()), bytes.into()));
+        self
+    }
+
     /// The component is not granted to submit jobs.
     #[must_use]
     pub fn without_grants(mut self) -> Self {
@@ -255,6 +282,9 @@ impl TaskTest {
         for (key, value) in &self.checkpoints {
             services.keep(key, value.clone()).map_err(|refusal| TestError::Test(format!("{key}: {refusal:?}")))?;
         }
+        self.secrets.iter().for_each(|(name, value)| services.put_secret(name, value.clone()));
+        self.values.iter().for_each(|((bucket, key), value)| services.put_value(bucket, key, value.clone()));
+        self.blobs.iter().for_each(|((container, name), bytes)| services.put_blob(container, name, bytes.clone()));
         let mut retry = self.retry.clone().unwrap_or_default();
         if let (None, Some(attempts)) = (&self.retry, export.attempts_max) {
             retry.attempts_max = attempts.clamp(1, ATTEMPTS_MAX);
@@ -297,6 +327,8 @@ impl TaskTest {
             progress: std::mem::take(&mut told.lock().unwrap_or_else(PoisonError::into_inner)),
             children: stage.services.children(),
             checkpoints: stage.services.checkpoints(),
+            values: stage.services.values(),
+            blobs: stage.services.blobs(),
             log: String::from_utf8_lossy(&ended.log).into_owned(),
             fuel_used: ended.meter.fuel_used,
             memory_peak_bytes: ended.meter.memory_peak_bytes,

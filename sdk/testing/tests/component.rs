@@ -13,7 +13,7 @@ static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../example-tasks");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(&folder).args(["build", "--release", "--target", "wasm32-wasip2", "--target-dir", "target"]);
-    cargo.args(["-p", "hostile", "-p", "brood", "-p", "crawl"]);
+    cargo.args(["-p", "hostile", "-p", "brood", "-p", "crawl", "-p", "counter", "-p", "shelf"]);
     // What the cargo around this test says of this package would build the dependencies of the others again.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG") || name == "RUSTFLAGS") {
         cargo.env_remove(name);
@@ -135,4 +135,40 @@ fn mistakes_of_a_test_are_told() {
     assert!(error.contains("cargo build"), "{error}");
     let bad = test("hostile").task("busy").input("soon").run().unwrap();
     assert_eq!(bad.kind(), OutcomeKind::BadInput);
+}
+
+#[test]
+fn what_a_task_stores_is_found_and_reported() {
+    let counter =
+        test("counter").allow("keyvalue=counts").allow("config=step=5").allow("secret=api-key").allow("submit");
+    let count = counter.task("counter").value("counts", "n", "7").input(json!({"name": "n", "times": 2}));
+    let report = count.run().unwrap();
+    assert_eq!(report.json::<Value>(), Some(json!({"value": 17})));
+    assert_eq!(report.values[&("counts".to_owned(), "n".to_owned())], b"17");
+    let order = |act: &str| json!({"container": "shelf", "act": act, "name": "a", "value": "attic", "range": [1, 2]});
+    let shelf =
+        |act: &str| test("shelf").task("shelf").allow("blobstore=shelf").blob("shelf", "a", "hello").input(order(act));
+    assert_eq!(shelf("Get").run().unwrap().json::<Value>(), Some(json!(["el"])));
+    let denied = shelf("Copy").run().unwrap();
+    assert!(denied.outcome.error().unwrap().message.contains("not granted container \"attic\""), "{denied:?}");
+    let copied = shelf("Copy").allow("blobstore=attic").run().unwrap();
+    assert_eq!(copied.blobs[&("attic".to_owned(), "a".to_owned())], b"hello");
+}
+
+#[test]
+fn a_secret_is_taken_out_of_all_that_a_task_says() {
+    let value = "0123456789-secret";
+    let granted = ["keyvalue=counts", "config=step=1", "secret=api-key", "submit"];
+    let used = |name: &str, way: &str| {
+        let test = granted.into_iter().fold(test("counter").task("sealed"), TaskTest::allow);
+        test.secret("api-key", value).input(json!({"name": name, "way": way})).run().unwrap()
+    };
+    assert_eq!(used("api-key", "Sign").kind(), OutcomeKind::Completed);
+    for way in ["Log", "Progress", "Return", "Fail", "Panic", "Checkpoint", "Put", "Submit"] {
+        let report = used("api-key", way);
+        assert!(!format!("{report:?}").contains(value), "{way}: {report:?}");
+        assert_eq!(report.kind() == OutcomeKind::Completed, ["Log", "Progress"].contains(&way), "{way}: {report:?}");
+    }
+    assert!(used("api-key", "Log").log.contains("the value is [redacted]"));
+    assert!(used("other", "Sign").outcome.error().unwrap().message.contains("not granted secret"));
 }

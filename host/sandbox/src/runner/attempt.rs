@@ -8,6 +8,7 @@ use crate::attempt::request::AttemptReport;
 use crate::attempt::services::Services;
 use lovage_job::limits::Limits;
 use lovage_job::outcome::{Outcome, Output};
+use lovage_job::storage::BLOB_BYTES_MAX;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -90,7 +91,9 @@ impl Pending {
     /// The longest frame that the attempt can cause.
     pub(crate) fn frame_bytes_max(&self) -> usize {
         let Limits { output, log, hostcall, .. } = self.limits.as_ref();
-        [output, log, hostcall].iter().fold(FRAME_SPARE, |sum, size| sum.saturating_add(size.as_usize()))
+        let counted = [output, log, hostcall].iter().fold(FRAME_SPARE, |sum, size| sum.saturating_add(size.as_usize()));
+        // a blob is gathered over many calls of the guest and sent as one
+        counted.saturating_add(BLOB_BYTES_MAX)
     }
 
     /// The event, where the attempt may tell it.

@@ -42,6 +42,10 @@ pub(super) struct Case {
     /// What the task is granted, as for `push --allow`.
     allow: Vec<String>,
     checkpoints: BTreeMap<String, Value>,
+    /// The secrets that the tenant has.
+    secrets: BTreeMap<String, String>,
+    /// What lies in buckets before, by bucket and key: as JSON.
+    values: BTreeMap<String, BTreeMap<String, Value>>,
     pub(super) expect: Expect,
 }
 
@@ -108,6 +112,10 @@ impl Case {
         }
         test = self.headers.iter().fold(test, |test, (name, value)| test.header(name, value));
         test = self.checkpoints.iter().fold(test, |test, (key, value)| test.checkpoint(key, value));
+        test = self.secrets.iter().fold(test, |test, (name, value)| test.secret(name, value.as_bytes()));
+        for (bucket, values) in &self.values {
+            test = values.iter().fold(test, |test, (key, value)| test.value(bucket, key, value.to_string()));
+        }
         test = self.task.iter().fold(test, |test, name| test.task(name));
         test = self.id.iter().fold(test, |test, id| test.id(id));
         test = self.at.iter().fold(test, |test, at| test.at(at));

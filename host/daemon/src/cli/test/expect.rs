@@ -29,6 +29,8 @@ pub(super) struct Expect {
     children: Option<Vec<Child>>,
     /// These and perhaps others.
     checkpoints: BTreeMap<String, Value>,
+    /// What lies in buckets, by bucket and key.
+    values: BTreeMap<String, BTreeMap<String, Value>>,
     fuel_max: Option<u64>,
     memory_max: Option<ByteSize>,
     attempts: Option<usize>,
@@ -98,6 +100,13 @@ impl Expect {
         }
         if let Some(children) = &self.children {
             same("children", json!(children), got_children(children, &report.children));
+        }
+        for (bucket, wanted) in &self.values {
+            for (key, wanted) in wanted {
+                let is = report.values.get(&(bucket.clone(), key.clone()));
+                let is = is.map_or(Value::Null, |bytes| json_or_text(bytes));
+                same(&format!("value {key:?} of bucket {bucket:?}"), wanted.clone(), is);
+            }
         }
         for (key, wanted) in &self.checkpoints {
             let is = report.checkpoints.get(key).map_or(Value::Null, |bytes| json_or_text(bytes));
@@ -181,6 +190,8 @@ mod tests {
             progress: vec![(Some(0.5), "half".to_owned())],
             children: Vec::new(),
             checkpoints: BTreeMap::from([("done".to_owned(), b"3".to_vec())]),
+            values: BTreeMap::from([(("seen".to_owned(), "n".to_owned()), b"4".to_vec())]),
+            blobs: BTreeMap::new(),
             log: "a line\n".to_owned(),
             fuel_used: 100,
             memory_peak_bytes: 1 << 20,
@@ -204,6 +215,7 @@ mod tests {
             "progress = ['half']",
             "children = []",
             "checkpoints = { done = 3 }",
+            "values = { seen = { n = 4 } }",
             "log = ['line']",
             "fuel_max = 100\nmemory_max = '1MiB'",
             "attempts = 2\ndelays = ['60s']",
@@ -217,6 +229,7 @@ mod tests {
             ("output_text = 'x'", "output_text"),
             ("progress = []", "progress: expected [], got [\"half\"]"),
             ("children = [{ task = 'x' }]", "children"),
+            ("values = { seen = { n = 5 } }", "value \"n\" of bucket \"seen\": expected 5, got 4"),
             ("checkpoints = { other = 3 }", "checkpoint \"other\": expected 3, got null"),
             ("message = 'x'", "message"),
             ("log = ['word']", "log: expected \"word\" in it"),
