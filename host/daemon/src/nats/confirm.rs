@@ -25,6 +25,17 @@ const MESSAGE_TOO_LARGE: u32 = 10_054;
 /// Room in a message for the headers that are added to it last.
 const MESSAGE_SPARE: usize = 2 * 1024;
 
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// The broker has it.
+    Now,
+    /// The condition did not hold: there is one already.
+    There,
+    /// It is not to be had any more.
+    No,
+}
+
 impl Settler {
     /// Schedules a job for later, then acknowledges its message.
     pub(super) async fn put_back(&self, lease: Lease, tenant: TenantName, later: Later) {
@@ -57,8 +68,17 @@ impl Settler {
             (letter.headers, letter.payload) = (headers, payload.to_vec());
         }
         let mut headers = wire::to_nats(&letter.to_headers());
-        headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
-        self.write(tenant, &subject, headers, Bytes::from(letter.payload)).await;
+        // a replay removes its letter only once the job is queued again: the job may come to an end before that
+        let replayed =
+            letter.headers.get(header::REPLAY).filter(|place| place.parse::<u64>().is_ok()).map(str::to_owned);
+        let payload = Bytes::from(letter.payload);
+        for before in ["0"].into_iter().chain(replayed.as_deref()).chain(["0"]) {
+            headers.insert("Nats-Expected-Last-Subject-Sequence", before);
+            let written = self.write_where(tenant, &subject, headers.clone(), payload.clone()).await;
+            if written != Written::There || replayed.is_none() {
+                return;
+            }
+        }
     }
 
     /// Ends a job whose message cannot even be received: a result for whoever waits, and a dead letter.
@@ -134,17 +154,22 @@ impl Settler {
 
     /// Publishes and waits for the confirmation, again and again until the broker has the message, or the tenant is gone.
     async fn write(&self, tenant: &TenantName, subject: &str, headers: HeaderMap, body: Bytes) -> bool {
+        self.write_where(tenant, subject, headers, body).await != Written::No
+    }
+
+    /// As `write`, and tells whether something else was there under the condition in the headers.
+    async fn write_where(&self, tenant: &TenantName, subject: &str, headers: HeaderMap, body: Bytes) -> Written {
         loop {
             if self.has_departed(tenant) {
-                return false;
+                return Written::No;
             }
             let request = async_nats::Request::new().headers(headers.clone()).payload(body.clone());
             let request = request.timeout(Some(CONFIRM_WITHIN));
             match self.client.send_request(subject.to_owned(), request).await {
                 Ok(reply) => match serde_json::from_slice::<PublishReply>(&reply.payload) {
-                    Ok(PublishReply { error: None, .. }) => return true,
+                    Ok(PublishReply { error: None, .. }) => return Written::Now,
                     Ok(PublishReply { error: Some(error), .. }) if error.err_code == WRONG_LAST_SEQUENCE => {
-                        return true;
+                        return Written::There;
                     }
                     Ok(PublishReply { error: Some(error), .. }) if error.err_code == MESSAGE_TOO_LARGE => {
                         // headers alone: the message comes again, and what cannot be put back is quarantined in the end
@@ -152,7 +177,7 @@ impl Settler {
                             subject,
                             "a job is larger than its tenant's messages may be and is not put back"
                         );
-                        return false;
+                        return Written::No;
                     }
                     Ok(PublishReply { error: Some(error), .. }) => {
                         tracing::warn!(subject, code = error.err_code, said = error.description, "a write was refused");
