@@ -24,7 +24,7 @@ pub struct TenantUsage {
     pub stored: StoredBytes,
 }
 
-/// What a tenant has on the broker, in bytes of all its copies' first.
+/// What a tenant has on the broker, in bytes of one copy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct StoredBytes {
     /// Jobs that wait or run, and those that are due later.
@@ -64,7 +64,9 @@ impl StoredBytes {
             &mut self.components
         } else if stream == format!("OBJ_{}", asset::payloads(tenant)) {
             &mut self.payloads
-        } else if stream == format!("KV_kv-{tenant}") || stream == format!("OBJ_blobs-{tenant}") {
+        } else if stream == format!("KV_{}", asset::keyvalue(tenant))
+            || stream == format!("OBJ_{}", asset::blobs(tenant))
+        {
             &mut self.data
         } else {
             return false;
