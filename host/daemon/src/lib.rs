@@ -18,6 +18,7 @@ pub mod intake;
 pub mod lease;
 pub mod nats;
 pub mod oci;
+pub mod outgoing;
 pub mod pipeline;
 pub mod planner;
 pub mod ports;

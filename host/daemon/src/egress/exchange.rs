@@ -2,8 +2,8 @@
 
 use super::Fault;
 use super::check::{Checked, HOP_BY_HOP};
-use super::io::Io;
 use super::wire::Wire;
+use crate::outgoing::{Io, Stream, drive, secured};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
@@ -16,11 +16,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
-use tokio_rustls::rustls::pki_types::ServerName;
 
 /// The longest request with its whole answer: one that drips is cut here, however short its pauses.
 pub(super) const REQUEST_WITHIN: Duration = Duration::from_secs(60);
@@ -28,13 +25,6 @@ pub(super) const REQUEST_WITHIN: Duration = Duration::from_secs(60);
 pub(super) const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// The most bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 64 << 10;
-
-/// A connection, secured or not.
-pub(super) type Stream = Box<dyn Duplex>;
-
-/// What is read from and written to.
-pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
 /// Connects to an address that was checked.
 pub(super) async fn connect(
@@ -46,13 +36,8 @@ pub(super) async fn connect(
 ) -> Result<Stream, Fault> {
     let refused = |error| Fault::new(HttpFault::ConnectionRefused, format!("no connection to {to}: {error}"));
     let stream = Wire::new(TcpStream::connect(address).await.map_err(refused)?, used, most);
-    let Some(config) = tls else { return Ok(Box::new(stream)) };
-    let insecure =
-        |error: &dyn std::fmt::Display| Fault::new(HttpFault::Tls, format!("no secure connection to {to}: {error}"));
-    let host = to.host.to_string().trim_matches(['[', ']']).to_owned();
-    let name = ServerName::try_from(host).map_err(|error| insecure(&error))?;
-    let stream = TlsConnector::from(config).connect(name, stream).await.map_err(|error| insecure(&error))?;
-    Ok(Box::new(stream))
+    let insecure = |error| Fault::new(HttpFault::Tls, format!("no secure connection to {to}: {error}"));
+    secured(stream, &to.host.to_string(), tls).await.map_err(insecure)
 }
 
 /// Sends the request and reads the answer.
@@ -76,15 +61,7 @@ pub(super) async fn exchange(stream: Stream, request: Checked) -> Result<HttpAns
         }
         read(response, &to, between_bytes_within).await
     };
-    tokio::pin!(connection, answer);
-    // the connection is driven until the answer is read, and is dropped with it
-    tokio::select! {
-        answer = &mut answer => answer,
-        ended = &mut connection => match ended {
-            Ok(()) => answer.await,
-            Err(error) => Err(broken(&told(&error))),
-        },
-    }
+    drive(connection, answer, |error| broken(&told(&error))).await
 }
 
 /// An error of hyper with its cause, which is what there is to know.

@@ -10,7 +10,6 @@ pub(crate) mod address;
 mod attempt;
 mod check;
 mod exchange;
-pub(crate) mod io;
 mod resolve;
 mod wire;
 
@@ -69,7 +68,7 @@ impl Egress {
     async fn send_here(&self, request: Checked, used: Arc<AtomicU64>, room: u64) -> Result<HttpAnswer, Fault> {
         let config = match request.to.tls {
             true => {
-                let loaded = self.tls.get_or_init(crate::webhook::post::tls).clone();
+                let loaded = self.tls.get_or_init(crate::outgoing::tls).clone();
                 Some(loaded.map_err(|error| Fault::new(HttpFault::Tls, error))?)
             }
             false => None,

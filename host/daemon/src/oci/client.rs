@@ -46,7 +46,7 @@ impl Registry {
         let failed = |reason: String| OciError::Transport { host: reference.host.clone(), reason };
         let scheme = if plain { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{}/", reference.host)).map_err(|error| failed(error.to_string()))?;
-        let tls = crate::webhook::post::tls().map_err(failed)?;
+        let tls = crate::outgoing::tls().map_err(failed)?;
         let repository = reference.repository.clone();
         Ok(Self { base, repository, access, login, tls, authorization: Mutex::default() })
     }

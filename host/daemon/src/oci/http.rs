@@ -1,7 +1,7 @@
 //! One HTTP request and its answer, which is read up to a bound.
 
 use super::error::OciError;
-use crate::egress::io::Io;
+use crate::outgoing::{Io, Stream, drive, secured};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
@@ -9,11 +9,8 @@ use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
-use tokio_rustls::rustls::pki_types::ServerName;
 use url::Url;
 
 /// How long a connection may take.
@@ -75,22 +72,15 @@ async fn exchange(
     let stream = connecting
         .map_err(|_| failed(format!("no connection within {} s", CONNECT_WITHIN.as_secs())))?
         .map_err(|error| failed(format!("no connection: {error}")))?;
-    if request.url.scheme() == "http" {
-        return over(request, stream, failed).await;
-    }
-    let name = ServerName::try_from(name).map_err(|error| failed(error.to_string()))?;
-    let secured = tokio::time::timeout(CONNECT_WITHIN, TlsConnector::from(tls.clone()).connect(name, stream)).await;
-    let stream = secured
+    let tls = (request.url.scheme() != "http").then(|| tls.clone());
+    let stream = tokio::time::timeout(CONNECT_WITHIN, secured(stream, &name, tls)).await;
+    let stream = stream
         .map_err(|_| failed("no secure connection in time".to_owned()))?
         .map_err(|error| failed(format!("no secure connection: {error}")))?;
     over(request, stream, failed).await
 }
 
-async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    ask: &Ask,
-    stream: S,
-    failed: &impl Fn(String) -> OciError,
-) -> Result<Answer, OciError> {
+async fn over(ask: &Ask, stream: Stream, failed: &impl Fn(String) -> OciError) -> Result<Answer, OciError> {
     let broken = |error: hyper::Error| failed(format!("it does not answer as HTTP asks: {error}"));
     let (mut sender, connection) = http1::handshake(Io(stream)).await.map_err(broken)?;
     let query = ask.url.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -124,14 +114,5 @@ async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         }
         Ok(Answer { status, headers: head.headers, body: kept })
     };
-    tokio::pin!(connection);
-    tokio::pin!(answer);
-    // the connection is driven until the answer is read, and is dropped with it
-    tokio::select! {
-        answer = &mut answer => answer,
-        ended = &mut connection => match ended {
-            Ok(()) => answer.await,
-            Err(error) => Err(broken(error)),
-        },
-    }
+    drive(connection, answer, broken).await
 }

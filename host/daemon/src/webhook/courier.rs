@@ -1,7 +1,8 @@
 //! The courier: signs a webhook, finds where it goes, and makes one try.
 
-use super::post::{post, tls};
+use super::post::post;
 use crate::egress::address::is_public;
+use crate::outgoing::tls;
 use crate::ports::{Courier, Delivered, Letter};
 use futures::future::BoxFuture;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
