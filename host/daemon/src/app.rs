@@ -17,13 +17,13 @@ use crate::nats::logs::Logs;
 use crate::nats::meter::Meters;
 use crate::nats::permits::Permits;
 use crate::nats::puller::SourceName;
+use crate::nats::records::Records;
 use crate::nats::room::watch_over;
 use crate::nats::rules::Rules;
 use crate::nats::secrets::SecretStore;
 use crate::nats::settle::Settler;
 use crate::nats::storage::{NatsStorage, StorageQuota};
 use crate::nats::store::{Catalog, Components, Payloads, Results};
-use crate::nats::tenant_records::TenantRecords;
 use crate::nats::topology::{self, TopologyConfig};
 use crate::pipeline::{Guests, GuestsConfig, Running, Shared};
 use crate::presence::{Presence, announce};
@@ -171,7 +171,7 @@ async fn versions(
     let all = concurrency + GuestsConfig::light(concurrency);
     let ground = ground(options, all, runners)?;
     let components = Components::new(js.clone());
-    let gate = Gate::new(book.clone(), TenantRecords::open(js).await?, auditor.clone());
+    let gate = Gate::new(book.clone(), Records::open(js).await?, auditor.clone());
     let loader = Loader::new(ground, compiler, catalog.clone(), components, options.file.limit_policy(), gate);
     Ok(Arc::new(Live::new(loader, catalog.clone(), book.clone(), auditor)))
 }

@@ -7,6 +7,7 @@ use crate::nats::control::watch;
 use crate::nats::permits::Permits;
 use crate::nats::puller::{Puller, SourceName};
 use crate::nats::quotas;
+use crate::nats::records::Records;
 use crate::nats::rules::Rules;
 use crate::nats::settle::Settler;
 use crate::nats::sweep::sweep;
@@ -113,7 +114,7 @@ impl Tenants {
     pub async fn follow(self: Arc<Self>, misses: mpsc::Receiver<SourceName>) -> anyhow::Result<()> {
         let bucket = self.js.get_key_value(asset::TENANTS).await?;
         let default = TenantName::default_tenant();
-        register(&bucket, &default).await?;
+        Records::open(&self.js).await?.register(&default).await?;
         // what cannot be made for this one can be made for nobody: better told now
         self.prepare(&default, &Quota::default()).await?;
         let (caught_up, ready) = oneshot::channel();
@@ -368,14 +369,4 @@ impl Tenants {
             }
         }
     }
-}
-
-/// Notes a tenant, unless it is noted.
-pub async fn register(bucket: &async_nats::jetstream::kv::Store, tenant: &TenantName) -> anyhow::Result<()> {
-    let record = TenantRecord::new(tenant.clone(), crate::clock::now());
-    if bucket.get(tenant.as_str()).await?.is_none() {
-        // someone else may note it at the same moment
-        let _noted_by_another = bucket.create(tenant.as_str(), serde_json::to_vec(&record)?.into()).await;
-    }
-    Ok(())
 }

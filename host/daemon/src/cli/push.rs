@@ -10,18 +10,16 @@ use super::compile::compiler_program;
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;
 use super::registry::RegistryArgs;
-use super::task::allow::ceiling_of;
 use super::worker::default_cache;
 use super::{Exit, Failure, Output};
 use crate::app::engine;
 use crate::config::WorkerFile;
+use crate::nats::records::Records;
 use crate::nats::store::{Catalog, Components};
-use crate::nats::tenant_records::TenantRecords;
 use crate::nats::topology::{self, TopologyConfig};
 use crate::oci::Reference;
 use crate::registry::push::{Checked, PushError, PushOptions, Pushed, check, store};
 use crate::registry::signing::Signing;
-use crate::tenants::register;
 use clap::Args;
 use lovage_job::audit::{AuditKind, AuditNote};
 use lovage_job::capability::{Capability, Ceiling};
@@ -31,7 +29,6 @@ use lovage_job::manifest::Manifest;
 use lovage_job::name::{AliasName, TaskName, TenantName, VersionName};
 use lovage_job::retry::{ATTEMPTS_MAX, Backoff, RetryPolicy};
 use lovage_job::retry_on::RetryOn;
-use lovage_job::subject::asset;
 use lovage_job::unit::{ByteSize, parse_span};
 use lovage_sandbox::InspectOptions;
 use std::path::PathBuf;
@@ -252,12 +249,10 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
     topology::ensure_tenant(&js, connection.tenant(), topology).await.or_exit(Exit::Broker)?;
     let catalog = Catalog::open(&js).await.or_exit(Exit::Broker)?;
     // workers serve every tenant that is noted here
-    let tenants = js.get_key_value(asset::TENANTS).await.or_exit(Exit::Broker)?;
-    register(&tenants, connection.tenant()).await.or_exit(Exit::Broker)?;
-    options.ceiling = ceiling_of(&tenants, connection.tenant()).await?;
-    let records = TenantRecords::open(&js).await.or_exit(Exit::Broker)?;
-    let record = records.get(connection.tenant()).await.or_exit(Exit::Broker)?;
-    (options.signing.policy, options.quota) = (record.signatures, record.quota);
+    let records = Records::open(&js).await.or_exit(Exit::Broker)?;
+    records.register(connection.tenant()).await.or_exit(Exit::Broker)?;
+    let record = records.known(connection.tenant()).await.or_exit(Exit::Broker)?;
+    (options.ceiling, options.signing.policy, options.quota) = (record.ceiling, record.signatures, record.quota);
     let audited = Refusals { client: client.nats(), tenant: connection.tenant(), checked: &checked, output };
     let signer = match taken.check_policy(&options.signing.policy).await {
         Ok(signer) => signer,

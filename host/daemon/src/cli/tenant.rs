@@ -15,10 +15,8 @@ mod settings;
 mod show;
 
 use super::connection::ConnectionArgs;
-use super::exit::OrExit;
 use super::{Exit, Failure, Output};
 use crate::nats::records::{RecordError, Records};
-use crate::nats::tenant_records::{TenantRecordError, TenantRecords};
 use async_nats::jetstream::{self, Context};
 use clap::Subcommand;
 use lovage_job::name::TenantName;
@@ -108,11 +106,11 @@ fn servers(connection: &ConnectionArgs) -> Result<String, Failure> {
 #[derive(Debug)]
 enum ChangeError {
     Refused(Exit, String),
-    Record(TenantRecordError),
+    Record(RecordError),
 }
 
-impl From<TenantRecordError> for ChangeError {
-    fn from(error: TenantRecordError) -> Self {
+impl From<RecordError> for ChangeError {
+    fn from(error: RecordError) -> Self {
         Self::Record(error)
     }
 }
@@ -120,13 +118,6 @@ impl From<TenantRecordError> for ChangeError {
 fn change_failure(error: ChangeError) -> Failure {
     match error {
         ChangeError::Refused(exit, told) => Failure::new(exit, told),
-        ChangeError::Record(error @ TenantRecordError::Missing(_)) => Failure::new(Exit::NotFound, error),
-        ChangeError::Record(error) => Failure::new(Exit::Broker, error),
+        ChangeError::Record(error) => told(error),
     }
-}
-
-async fn records(client: &async_nats::Client) -> Result<TenantRecords, Failure> {
-    let js = jetstream::new(client.clone());
-    let records = TenantRecords::open(&js).await.or_exit(Exit::Broker);
-    records.map_err(|failure| failure.hint("a worker or the first push makes what tenants are noted in"))
 }

@@ -32,6 +32,5 @@ pub mod settle;
 pub mod storage;
 pub mod store;
 pub mod sweep;
-pub mod tenant_records;
 pub mod ticks;
 pub mod topology;

@@ -1,5 +1,6 @@
 //! The records of tenants, written under conditions: of two operators at once one waits for the other.
 
+use crate::ports::BrokerError;
 use async_nats::jetstream::{Context, kv};
 use futures::TryStreamExt;
 use lovage_job::name::TenantName;
@@ -32,13 +33,13 @@ pub enum RecordError {
         /// What is wrong.
         reason: String,
     },
-    /// The broker does not do as it should.
-    #[error("the bucket of tenants: {0}")]
-    Broker(String),
+    /// The broker failed; a retry is useful.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
 }
 
 fn broker(error: impl std::fmt::Display) -> RecordError {
-    RecordError::Broker(error.to_string())
+    BrokerError(format!("the bucket of tenants: {error}")).into()
 }
 
 /// The bucket of records.
@@ -93,27 +94,52 @@ impl Records {
         }
     }
 
+    /// Notes a tenant with what one has by default, unless it is noted.
+    pub async fn register(&self, tenant: &TenantName) -> Result<(), RecordError> {
+        if self.bucket.get(tenant.as_str()).await.map_err(broker)?.is_some() {
+            return Ok(());
+        }
+        match self.create(&TenantRecord::new(tenant.clone(), crate::clock::now())).await {
+            // someone else noted it at the same moment
+            Ok(()) | Err(RecordError::Exists(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Changes a tenant's record; `change` may run more than once. Returns the record before and after.
     pub async fn change(
         &self,
         tenant: &TenantName,
         mut change: impl FnMut(&mut TenantRecord),
     ) -> Result<(TenantRecord, TenantRecord), RecordError> {
+        let change = |record: &mut TenantRecord| {
+            change(record);
+            Ok(())
+        };
+        self.try_change(tenant, change).await
+    }
+
+    /// Changes a tenant's record unless `change` refuses, as [`Self::change`] does.
+    pub async fn try_change<E: From<RecordError>>(
+        &self,
+        tenant: &TenantName,
+        mut change: impl FnMut(&mut TenantRecord) -> Result<(), E>,
+    ) -> Result<(TenantRecord, TenantRecord), E> {
         for _ in 0..TRIES_MAX {
             let found = self.get(tenant).await?;
             let (before, revision) = found.ok_or_else(|| RecordError::Unknown(tenant.clone()))?;
             let mut after = before.clone();
-            change(&mut after);
+            change(&mut after)?;
             if after == before {
                 return Ok((before, after));
             }
             match self.bucket.update(tenant.as_str(), encode(&after)?, revision).await {
                 Ok(_) => return Ok((before, after)),
                 Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => {}
-                Err(error) => return Err(broker(error)),
+                Err(error) => return Err(broker(error).into()),
             }
         }
-        Err(RecordError::Contended(tenant.clone()))
+        Err(RecordError::Contended(tenant.clone()).into())
     }
 
     /// Removes a tenant's record. A marker without content tells those who watch, and goes by itself.

@@ -3,7 +3,7 @@
 
 use super::ready::ReadyTask;
 use crate::audit::Auditor;
-use crate::nats::tenant_records::{TenantRecordError, TenantRecords};
+use crate::nats::records::{RecordError, Records};
 use crate::ports::BrokerError;
 use crate::tenant_book::TenantBook;
 use lovage_job::audit::{AuditKind, AuditNote};
@@ -68,13 +68,13 @@ impl Vouched {
 #[derive(Debug, Clone)]
 pub struct Gate {
     book: Arc<TenantBook>,
-    records: TenantRecords,
+    records: Records,
     auditor: Arc<dyn Auditor>,
 }
 
 impl Gate {
     /// Goes by what the worker knows of its tenants, and asks the broker where it knows nothing yet.
-    pub fn new(book: Arc<TenantBook>, records: TenantRecords, auditor: Arc<dyn Auditor>) -> Self {
+    pub fn new(book: Arc<TenantBook>, records: Records, auditor: Arc<dyn Auditor>) -> Self {
         Self { book, records, auditor }
     }
 
@@ -99,12 +99,10 @@ impl Gate {
 
     /// The record as the broker has it now.
     async fn asked(&self, tenant: &TenantName) -> Result<Arc<TenantRecord>, GateFault> {
-        match self.records.get(tenant).await {
+        match self.records.known(tenant).await {
             Ok(record) => Ok(Arc::new(record)),
-            Err(TenantRecordError::Broker(error)) => Err(error.into()),
-            Err(error @ (TenantRecordError::Missing(_) | TenantRecordError::Unreadable { .. })) => {
-                Err(SignatureFault::NoPolicy { tenant: tenant.clone(), reason: error.to_string() }.into())
-            }
+            Err(RecordError::Broker(error)) => Err(error.into()),
+            Err(error) => Err(SignatureFault::NoPolicy { tenant: tenant.clone(), reason: error.to_string() }.into()),
         }
     }
 }

@@ -4,25 +4,13 @@ use super::changed;
 use crate::cli::audit::{self, Trail};
 use crate::cli::exit::OrExit;
 use crate::cli::{Exit, Failure, Output};
+use crate::nats::records::Records;
 use crate::nats::store::Catalog;
-use async_nats::jetstream::{Context, kv};
+use async_nats::jetstream::Context;
 use lovage_job::audit::{AuditKind, AuditNote};
-use lovage_job::capability::{Capability, Ceiling, Denial, Grants};
+use lovage_job::capability::{Capability, Denial, Grants};
 use lovage_job::catalog::{CatalogError, TaskRecord};
-use lovage_job::name::{TaskName, TenantName};
-use lovage_job::subject::asset;
-use lovage_job::tenant::TenantRecord;
-
-/// What the tasks of a tenant may be granted; a tenant that nobody noted has every default.
-pub(in crate::cli) async fn ceiling_of(tenants: &kv::Store, tenant: &TenantName) -> Result<Ceiling, Failure> {
-    match tenants.get(tenant.as_str()).await.or_exit(Exit::Broker)? {
-        None => Ok(Ceiling::default()),
-        Some(value) => match serde_json::from_slice::<TenantRecord>(&value) {
-            Ok(record) => Ok(record.ceiling),
-            Err(error) => Err(Failure::new(Exit::Broker, format!("the record of tenant {tenant} is broken: {error}"))),
-        },
-    }
-}
+use lovage_job::name::TaskName;
 
 /// What the task is granted, a line each.
 pub(super) fn show(grants: &Grants, output: Output) -> Result<(), Failure> {
@@ -43,8 +31,10 @@ pub(super) async fn allow(
     capabilities: &[Capability],
 ) -> Result<Exit, Failure> {
     let (tenant, output) = (trail.tenant, trail.output);
-    let tenants = js.get_key_value(asset::TENANTS).await.or_exit(Exit::Broker)?;
-    let ceiling = ceiling_of(&tenants, tenant).await?;
+    let records = Records::open(js).await.or_exit(Exit::Broker)?;
+    // a tenant that nobody noted has every default
+    let ceiling =
+        records.get(tenant).await.or_exit(Exit::Broker)?.map(|(record, _)| record.ceiling).unwrap_or_default();
     let added: Grants = capabilities.iter().cloned().collect();
     if let Err(above) = added.within(&ceiling) {
         let refused = AuditNote::new(tenant, AuditKind::Grants, "task allow", task).after(added.told()).refused(&above);

@@ -3,8 +3,8 @@
 use crate::cli::exit::OrExit;
 use crate::cli::output::printable;
 use crate::cli::{Exit, Failure, Output};
+use crate::nats::records::{RecordError, Records};
 use crate::nats::store::Catalog;
-use crate::nats::tenant_records::{TenantRecordError, TenantRecords};
 use async_nats::jetstream::Context;
 use lovage_job::catalog::{AliasTargets, Provenance, Source, VersionRecord};
 use lovage_job::name::{TaskName, TenantName};
@@ -63,10 +63,10 @@ fn claim(tenant: &TenantName, task: &TaskName, version: &VersionRecord) -> Claim
 }
 
 async fn policy(js: &Context, tenant: &TenantName) -> Result<Result<SignaturePolicy, SignatureFault>, Failure> {
-    let records = TenantRecords::open(js).await.or_exit(Exit::Broker)?;
-    match records.get(tenant).await {
+    let records = Records::open(js).await.or_exit(Exit::Broker)?;
+    match records.known(tenant).await {
         Ok(record) => Ok(Ok(record.signatures)),
-        Err(TenantRecordError::Broker(error)) => Err(Failure::new(Exit::Broker, error)),
+        Err(RecordError::Broker(error)) => Err(Failure::new(Exit::Broker, error)),
         Err(error) => Ok(Err(SignatureFault::NoPolicy { tenant: tenant.clone(), reason: error.to_string() })),
     }
 }

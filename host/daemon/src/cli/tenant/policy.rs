@@ -3,10 +3,10 @@
 use super::super::audit;
 use super::super::exit::OrExit;
 use super::super::{Exit, Failure, Output};
-use super::{ChangeError, change_failure, records};
+use super::{ChangeError, change_failure, open, told as record_told};
 use crate::cli::connection::ConnectionArgs;
+use crate::nats::records::Records;
 use crate::nats::store::Catalog;
-use crate::nats::tenant_records::TenantRecords;
 use clap::Args;
 use lovage_job::audit::{AuditKind, AuditNote};
 use lovage_job::name::TenantName;
@@ -47,19 +47,18 @@ pub(super) async fn main(args: &PolicyArgs, connection: &ConnectionArgs, output:
 /// The policies of tenants; what is changed of them is noted in the audit trail.
 pub(super) struct Policies {
     client: async_nats::Client,
-    records: TenantRecords,
+    records: Records,
     output: Output,
 }
 
 impl Policies {
     pub(super) async fn open(connection: &ConnectionArgs, output: Output) -> Result<Self, Failure> {
-        let client = connection.connect().await?;
-        let records = records(&client).await?;
-        Ok(Self { client, records, output })
+        let (js, records) = open(connection).await?;
+        Ok(Self { client: js.client(), records, output })
     }
 
     pub(super) async fn get(&self, tenant: &TenantName) -> Result<TenantRecord, Failure> {
-        self.records.get(tenant).await.map_err(|error| change_failure(error.into()))
+        self.records.known(tenant).await.map_err(record_told)
     }
 
     /// Changes a tenant's policy, and notes it.
@@ -70,13 +69,9 @@ impl Policies {
         target: &str,
         change: impl Fn(&mut TenantRecord) -> Result<(), ChangeError>,
     ) -> Result<TenantRecord, Failure> {
-        let change = |record: &mut TenantRecord| {
-            let before = record.signatures.clone();
-            change(record).map(|()| before)
-        };
-        let (record, before) = self.records.change(tenant, change).await.map_err(change_failure)?;
+        let (before, record) = self.records.try_change(tenant, change).await.map_err(change_failure)?;
         let note = AuditNote::new(tenant, AuditKind::Signatures, action, target);
-        audit::note(&self.client, note.before(&before).after(&record.signatures), self.output).await;
+        audit::note(&self.client, note.before(&before.signatures).after(&record.signatures), self.output).await;
         Ok(record)
     }
 }
