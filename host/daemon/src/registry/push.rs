@@ -1,25 +1,24 @@
 //! Pushing: inspect, compile within limits, store, and only then move the alias. Nothing is stored of a component that
 //! could not run.
 
-use super::signing::{Signing, UnsignedError};
+mod refusal;
+mod version;
+
+pub use refusal::PushError;
+
+use super::signing::Signing;
 use crate::clock::now;
 use crate::nats::store::{Catalog, Components};
-use crate::ports::BrokerError;
-use lovage_job::capability::{AboveCeiling, Capability, Ceiling, Grants, Missing};
-use lovage_job::catalog::{
-    AliasError, AliasTargets, CatalogError, Export, Provenance, Shape, TaskRecord, VersionEntry, VersionRecord,
-};
+use lovage_job::capability::{Capability, Ceiling, Grants};
+use lovage_job::catalog::{AliasTargets, Export, Provenance, Shape, TaskRecord, VersionEntry, VersionRecord};
 use lovage_job::limits::{Limits, LimitsWish, soft_below};
 use lovage_job::name::{AliasName, Digest, TaskName, TenantName, VersionName};
 use lovage_job::retry::RetryPolicy;
 use lovage_job::retry_on::RetryOn;
-use lovage_job::signature::{Claim, Signature};
 use lovage_job::tenant::Quota;
-use lovage_job::unit::ByteSize;
-use lovage_sandbox::{
-    CompileError, Compiler, DescribeError, InspectError, InspectOptions, Inspection, Sandbox, SandboxError, inspect,
-};
-use std::collections::BTreeMap;
+use lovage_sandbox::{Compiler, InspectOptions, Inspection, Sandbox, inspect};
+use std::collections::{BTreeMap, BTreeSet};
+use version::{claim_of, claim_version, next_version, signatures};
 
 /// What to push, and how.
 #[derive(Debug, Clone, Default)]
@@ -76,117 +75,6 @@ pub struct Pushed {
     pub existing: bool,
     /// Whether the component was made from a core module of WASI preview 1.
     pub adapted: bool,
-}
-
-/// A push that was refused. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum PushError {
-    /// The file is not a component that can run.
-    #[error(transparent)]
-    Inspect(#[from] InspectError),
-    /// It does not compile, or not within limits.
-    #[error(transparent)]
-    Compile(#[from] CompileError),
-    /// It does not describe its tasks.
-    #[error(transparent)]
-    Describe(#[from] DescribeError),
-    /// It cannot be linked.
-    #[error("the component cannot be linked: {0}")]
-    Link(String),
-    /// The engine does not start.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
-    /// Several tasks and one name.
-    #[error("the component has {count} tasks ({names}), so a name alone is not enough: choose one with --export")]
-    NameForMany {
-        /// How many.
-        count: usize,
-        /// Their names.
-        names: String,
-    },
-    /// A name that workers keep for themselves.
-    #[error("task name {0} is that of the task which delivers webhooks; choose another with --name")]
-    Reserved(TaskName),
-    /// No such task in the component.
-    #[error("the component has no task {wanted:?}; it has {names}")]
-    NoExport {
-        /// What was asked for.
-        wanted: String,
-        /// What there is.
-        names: String,
-    },
-    /// Arguments for something that is no program.
-    #[error("arguments and environment are for programs (wasi:cli), and {task} is a {shape}")]
-    NotAProgram {
-        /// The task.
-        task: TaskName,
-        /// Its shape.
-        shape: Shape,
-    },
-    /// It needs a grant.
-    #[error(
-        "the component imports {}, and task {task} is not granted {}: if it may do that, push it with --allow {}",
-        .missing.interface, .missing.kind, .missing.kind.form()
-    )]
-    NotGranted {
-        /// The task.
-        task: TaskName,
-        /// What is missing.
-        missing: Missing,
-    },
-    /// It would be granted more than its tenant may have.
-    #[error(transparent)]
-    AboveCeiling(#[from] AboveCeiling),
-    /// A soft timeout without effect.
-    #[error("task {task}: {reason}")]
-    SoftTimeout {
-        /// The task.
-        task: TaskName,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The schema of the input cannot be used.
-    #[error("task {task}: {reason}")]
-    Schema {
-        /// The task.
-        task: TaskName,
-        /// What is wrong.
-        reason: String,
-    },
-    /// It is not signed as the tenant's policy asks.
-    #[error(transparent)]
-    Unsigned(#[from] UnsignedError),
-    /// The component is larger than the tenant's may be.
-    #[error(
-        "the component has {size} bytes, and those of tenant {tenant} may have {most}: make it smaller, or have the quota raised"
-    )]
-    OverComponentSize {
-        /// The tenant.
-        tenant: TenantName,
-        /// Its size in bytes.
-        size: u64,
-        /// The most.
-        most: ByteSize,
-    },
-    /// The tenant has as many components as it may.
-    #[error(
-        "tenant {tenant} has {most} components, as many as it may: remove versions with `lovage task`, or have the quota raised"
-    )]
-    TooManyComponents {
-        /// The tenant.
-        tenant: TenantName,
-        /// The most.
-        most: u64,
-    },
-    /// The catalogue refuses.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    /// The alias makes no sense.
-    #[error(transparent)]
-    Alias(#[from] AliasError),
-    /// The broker failed; a retry is useful.
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
 }
 
 /// A component that was inspected, compiled and linked, with the tasks it has.
@@ -300,25 +188,12 @@ async fn check_quota(
     }
     let Some(most) = quota.components else { return Ok(()) };
     let tasks = catalog.tasks(tenant).await?;
-    let digests: std::collections::BTreeSet<&Digest> =
-        tasks.iter().flat_map(|task| &task.versions).map(|entry| &entry.digest).collect();
+    let digests: BTreeSet<&Digest> = tasks.iter().flat_map(|task| &task.versions).map(|entry| &entry.digest).collect();
     let count = u64::try_from(digests.len()).unwrap_or(u64::MAX);
     if count >= most && !digests.contains(&checked.digest) {
         return Err(PushError::TooManyComponents { tenant: tenant.clone(), most });
     }
     Ok(())
-}
-
-fn claim_of(tenant: &TenantName, task: &TaskName, entry: &VersionEntry, checked: &Checked) -> Claim {
-    let digest = checked.digest.clone();
-    Claim { tenant: tenant.clone(), task: task.clone(), version: entry.version.clone(), digest }
-}
-
-/// The signatures that a version is stored with, those that it has already included.
-async fn signatures(catalog: &Catalog, claim: &Claim, options: &PushOptions) -> Result<Vec<Signature>, PushError> {
-    let there = catalog.version(&claim.tenant, &claim.task, &claim.version).await?;
-    let there = there.filter(|there| there.digest == claim.digest).map(|there| there.signatures);
-    Ok(options.signing.of(claim, &there.unwrap_or_default())?)
 }
 
 /// Adds what the task is granted. Refuses what is above the tenant's ceiling, and a component that imports what the
@@ -351,9 +226,6 @@ fn check_timeouts(chosen: &[Export], options: &PushOptions) -> Result<(), PushEr
     Ok(())
 }
 
-/// How many numbers are tried for a version without a name, when others push at the same time.
-const NUMBERS_TRIED: u64 = 100;
-
 async fn store_one(
     catalog: &Catalog,
     tenant: &TenantName,
@@ -376,76 +248,4 @@ async fn store_one(
     };
     let (task, ()) = catalog.change(tenant, &task, change).await?;
     Ok(Pushed { record, alias, granted: task.grants.told(), existing, adapted: checked.inspection.adapted })
-}
-
-/// Takes the version's name by creating its record: of several pushes at once, one gets it. Tells whether the version
-/// was there before.
-async fn claim_version(
-    catalog: &Catalog,
-    tenant: &TenantName,
-    checked: &Checked,
-    export: &Export,
-    options: &PushOptions,
-) -> Result<(VersionRecord, bool), PushError> {
-    let task = &export.name;
-    for skipped in 0..NUMBERS_TRIED {
-        let known = catalog.task(tenant, task).await?.unwrap_or_else(|| TaskRecord::new(task.clone()));
-        let entry = next_version(&known, checked, options, skipped);
-        let listed = known.version(&entry.version).is_some();
-        // a refusal must come before anything is written
-        known.clone().add(entry.clone())?;
-        let signatures = signatures(catalog, &claim_of(tenant, task, &entry, checked), options).await?;
-        let record = VersionRecord { signatures, ..record_of(entry, checked, export, options) };
-        let mut there = catalog.create_version(tenant, &record).await?;
-        if there.digest == checked.digest {
-            if there.signatures != record.signatures {
-                there = catalog.sign_version(tenant, &there, record.signatures).await?;
-            }
-            return Ok((there, listed));
-        }
-        if options.version.is_some() {
-            let (task, version, digest) = (task.clone(), there.version, there.digest);
-            return Err(CatalogError::VersionTaken { task, version, digest }.into());
-        }
-    }
-    Err(BrokerError(format!("task {task}: no free version number; name one with --version")).into())
-}
-
-fn record_of(entry: VersionEntry, checked: &Checked, export: &Export, options: &PushOptions) -> VersionRecord {
-    let mut retry = options.retry.clone().unwrap_or_default();
-    retry.retry_on = options.retry_on.unwrap_or(retry.retry_on);
-    if let (None, Some(attempts)) = (&options.retry, export.attempts_max) {
-        retry.attempts_max = attempts.clamp(1, lovage_job::retry::ATTEMPTS_MAX);
-    }
-    VersionRecord {
-        task: export.name.clone(),
-        version: entry.version,
-        digest: checked.digest.clone(),
-        size_bytes: u64::try_from(checked.inspection.component.len()).unwrap_or(u64::MAX),
-        pushed: entry.pushed,
-        export: export.clone(),
-        limits: options.limits.clone(),
-        retry,
-        args: options.args.clone(),
-        env: options.env.clone(),
-        imports: checked.inspection.imports.clone(),
-        result_ttl_seconds: options.result_ttl_seconds,
-        signatures: Vec::new(),
-        provenance: options.provenance.clone(),
-    }
-}
-
-/// The version's name: as given, or that of the same component, or the next number but `skipped`.
-fn next_version(known: &TaskRecord, checked: &Checked, options: &PushOptions, skipped: u64) -> VersionEntry {
-    let same = known.versions.iter().rev().find(|entry| entry.digest == checked.digest);
-    let new = |version| VersionEntry { version, digest: checked.digest.clone(), pushed: now() };
-    match (&options.version, same) {
-        (None, Some(same)) => same.clone(),
-        (None, None) => {
-            let first = known.pushed_count.saturating_add(1).saturating_add(skipped);
-            let free = (first..).map(VersionName::numbered).find(|name| known.version(name).is_none());
-            new(free.unwrap_or_else(|| VersionName::numbered(first)))
-        }
-        (Some(version), _) => new(version.clone()),
-    }
 }
