@@ -11,6 +11,7 @@ use crate::ports::{Broker, Settlement, Tasks};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
 
@@ -18,6 +19,13 @@ use tokio::task::LocalSet;
 const SETTLEMENTS_WAITING: usize = 1024;
 /// Settlements that go out together, at most.
 const SETTLED_TOGETHER: usize = 64;
+
+/// How much nicer the guests' threads are than the worker's others, in steps of `nice(2)`: they get a third of the weight.
+#[cfg(target_os = "linux")]
+const NICER: i32 = 5;
+
+/// A round of a thread that takes longer has busy guests in it.
+const ROUND_QUICK: Duration = Duration::from_micros(200);
 
 /// How many guest threads there are, and how much each runs.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +65,7 @@ impl Guests {
             let (intake, shared) = (intake.clone(), shared.clone());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("guests-{number}")).spawn(move || {
+                give_way();
                 let set = LocalSet::new();
                 // beside the guests, which give way in turns: what is blocked on is looked at only once in many turns
                 let serving = set.spawn_local(async move { serve(&intake, shared, room.max(1)).await });
@@ -80,6 +89,15 @@ impl Guests {
     /// Waits for the threads to end. Blocks.
     pub fn join(self) -> std::thread::Result<()> {
         self.threads.into_iter().try_for_each(JoinHandle::join)
+    }
+}
+
+/// Lets the threads that talk to the broker, and those of light tenants, go before this one: a busy guest costs the jobs
+/// of others no start. Linux alone keeps a niceness for each thread; elsewhere it is the whole process's.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICER) {
+        tracing::debug!(error = %error, "the guests' threads run with the priority of all others");
     }
 }
 
@@ -121,11 +139,29 @@ async fn serve_light<B: Broker, T: Tasks>(intake: &Arc<Intake>, shared: &Shared<
     }
 }
 
+/// Adds what ends in the next rounds of this thread, while each round is quick and brings more: a thread that has slow
+/// guests or nothing to do keeps nobody waiting.
+async fn gather(endings: &mut mpsc::Receiver<Settlement>, together: &mut Vec<Settlement>) {
+    while together.len() < SETTLED_TOGETHER {
+        let (before, begun) = (together.len(), Instant::now());
+        tokio::task::yield_now().await;
+        while together.len() < SETTLED_TOGETHER
+            && let Ok(ending) = endings.try_recv()
+        {
+            together.push(ending);
+        }
+        if together.len() == before || begun.elapsed() > ROUND_QUICK {
+            return;
+        }
+    }
+}
+
 /// Hands settlements to the broker. Those of short attempts come together and so go out together, where one at a time
-/// each would cost a system call here and a wake-up there.
+/// each would cost a system call here and a wake-up there, which takes the core from the guests.
 async fn settle<B: Broker, T: Tasks>(shared: Arc<Shared<B, T>>, mut endings: mpsc::Receiver<Settlement>) {
     let mut together = Vec::with_capacity(SETTLED_TOGETHER);
     while endings.recv_many(&mut together, SETTLED_TOGETHER).await > 0 {
+        gather(&mut endings, &mut together).await;
         for settlement in together.drain(..) {
             shared.broker.settle(settlement).await;
         }
