@@ -2,8 +2,8 @@
 //!
 //! The oracle is the same for all: the fault is told with its type within a deadline, the worker is still the same
 //! process with no more files and children than before, its memory is back where it was, nothing waits any more, and
-//! the victim's next jobs are right. [`arena`] has it, in `Turn::end`. Which input has which test is in [`inputs`], and
-//! a test there holds that list to the names that exist.
+//! the jobs of which the victim has a thousand under way all the while are right ([`victim`]). [`arena`] has it, in
+//! `Turn::end`. Which input has which test is in [`inputs`], and a test there holds that list to the names that exist.
 //!
 //! What a worker does for a guest and what it does in a process of its own differ, so this suite is run in both modes:
 //! `LOVAGE_TEST_ISOLATION=process` starts its worker in the other one.
@@ -17,3 +17,4 @@ mod residue;
 mod terminal;
 mod text;
 mod uploads;
+mod victim;

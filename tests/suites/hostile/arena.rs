@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, stream};
 use lovage_client::NewJob;
-use lovage_job::{name::Digest, outcome::OutcomeKind};
 use lovage_tests::{Cli, Health, Held, Jobs, Nats, Worker, cli, end_with_this_process, eventually, push, shared_cache};
+use tokio::sync::OnceCell;
 
+use super::victim::{AT_ONCE, Load};
 use crate::small::tenant;
 
 /// The tenant whose jobs must be right whatever the other does.
@@ -25,8 +25,6 @@ const MEMORY_MARGIN_BYTES: u64 = 32 << 20;
 const FILES_MARGIN: usize = 16;
 /// How long the worker may take to come to rest.
 const RESTS_WITHIN: Duration = Duration::from_secs(30);
-/// Jobs that the victim runs after each input.
-const VICTIM_JOBS: u32 = 25;
 
 static ARENA: LazyLock<Arena> = LazyLock::new(Arena::set);
 /// Held while one input is loose, so that what the worker holds afterwards is of that input.
@@ -37,6 +35,8 @@ pub struct Arena {
     pub nats: Nats,
     worker: Mutex<Worker>,
     health: Health,
+    /// How many jobs of the victim ran before the first turn.
+    warm: OnceCell<u32>,
 }
 
 /// One hostile input's time in the arena.
@@ -45,6 +45,7 @@ pub struct Turn {
     /// The attacker's jobs.
     pub jobs: Jobs,
     victim: Jobs,
+    load: Load,
     what: String,
     before: Held,
     began: Instant,
@@ -62,22 +63,24 @@ impl Arena {
         let worker = Worker::of(&nats).name("arena").concurrency(8).cache_dir(cache).start();
         end_with_this_process(worker.pid());
         let health = Health::of(worker.pid());
-        Self { nats, worker: Mutex::new(worker), health }
+        Self { nats, worker: Mutex::new(worker), health, warm: OnceCell::const_new() }
     }
 
-    /// Waits for the arena to be free, warm and at rest, and begins a turn.
+    /// Waits for the arena to be free, warm and at rest, and begins a turn: the victim's jobs are on their way.
     pub async fn turn(what: &str) -> Turn {
         let alone = TURN.lock().await;
         let arena: &Self = tokio::task::spawn_blocking(|| &*ARENA).await.expect("the arena is set");
         let victim = Jobs::of_tenant(&arena.nats, &tenant(VICTIM)).await;
         let jobs = Jobs::of_tenant(&arena.nats, &tenant(ATTACKER)).await;
-        // What is done lazily is done before anything is measured.
-        run_all(&victim, "warm", VICTIM_JOBS).await;
+        // What is done lazily is done before anything is measured, and what the victim's jobs take is not the attacker's.
+        arena.warm.get_or_init(async || Load::begin(&victim.client, "warm").await.end().await).await;
         let warm = jobs.run(NewJob::new("echo".parse().unwrap(), "warm")).await;
         assert_eq!(warm.body, b"warm", "{:?}", warm.error);
+        victim.all_done(RESTS_WITHIN).await;
         let before = arena.health.held();
         arena.health.reset_peak();
-        Turn { arena, jobs, victim, what: what.to_owned(), before, began: Instant::now(), _alone: alone }
+        let load = Load::begin(&victim.client, what).await;
+        Turn { arena, jobs, victim, load, what: what.to_owned(), before, began: Instant::now(), _alone: alone }
     }
 
     /// A command line of the attacker.
@@ -112,7 +115,9 @@ impl Turn {
     /// Holds the worker to the oracle, and tells what the input has cost.
     pub async fn end(self) {
         let (took, peak) = (self.began.elapsed(), self.arena.health.peak_bytes());
-        run_all(&self.victim, "after", VICTIM_JOBS).await;
+        let right = self.load.end().await;
+        assert!(right >= AT_ONCE, "{right} jobs of the victim");
+        self.victim.all_done(RESTS_WITHIN).await;
         self.jobs.all_done(RESTS_WITHIN).await;
         let (what, before) = (&self.what, self.before);
         let rests = async || {
@@ -128,7 +133,7 @@ impl Turn {
         // Not captured, since how much each input takes is of interest where all is well, too.
         let told = writeln!(
             std::io::stderr().lock(),
-            "hostile: {what}: told in {:.1} s, memory {} MiB before, {} at the peak, {} after",
+            "hostile: {what}: told in {:.1} s beside {right} right jobs, memory {} MiB before, {} at the peak, {} after",
             took.as_secs_f64(),
             mib(before.resident_bytes),
             mib(peak),
@@ -136,18 +141,4 @@ impl Turn {
         );
         told.unwrap();
     }
-}
-
-/// Runs so many jobs of the victim at once, whose results only the right code on the right input gives.
-pub async fn run_all(victim: &Jobs, label: &str, count: u32) {
-    stream::iter(0..count)
-        .for_each_concurrent(64, async |number| {
-            let text = format!("{label} {number}");
-            let job = NewJob::json("sha256-hex".parse().unwrap(), &text).unwrap();
-            let digest = Digest::of(&job.payload);
-            let result = victim.run(job).await;
-            assert_eq!(result.record.outcome, OutcomeKind::Completed, "{text}: {:?}", result.error);
-            assert_eq!(String::from_utf8_lossy(&result.body), format!("{:?}", digest.hex()), "{text}");
-        })
-        .await;
 }
