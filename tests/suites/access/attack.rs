@@ -160,7 +160,7 @@ impl Attacker {
             ("lovage.acme.job.default.answer.f5", vec![("Nats-TTL", "1s")]),
             ("lovage.acme.job.default.answer.f6", vec![("Nats-Expected-Stream", "JOBS_victim")]),
             ("lovage.acme.job.default.answer.f7", vec![("Nats-Expected-Last-Sequence", "1")]),
-            ("lovage.acme.job.default.answer.f8", vec![("Nats-Trace-Dest", "lovage.victim.event.answer.x.log")]),
+            ("lovage.acme.job.default.answer.f8", vec![("Nats-Trace-Dest", "lovage.victim.job.default.answer.traced")]),
             ("lovage.acme.job.default.answer.f9", vec![("Nats-Request-Info", r#"{"acc":"victim","user":"victim"}"#)]),
             ("lovage.acme.job.default.answer.f10", vec![("Lovage-Reply", "_INBOX_victim.x")]),
             ("lovage.acme.job.default.answer.f11", vec![("Lovage-Tenant", "victim")]),
