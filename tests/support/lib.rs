@@ -10,7 +10,6 @@
 mod built;
 mod cli;
 mod environment;
-mod health;
 mod jobs;
 mod keeper;
 mod nats;
@@ -27,9 +26,9 @@ pub use built::{
 };
 pub use cli::{Cli, Output};
 pub use environment::without_settings;
-pub use health::{Health, Held};
 pub use jobs::{Jobs, Plain};
 pub use keeper::{end_with_this_process, shared_cache};
+pub use lovage::bench::{Health, Held};
 pub use nats::{Nats, find_nats_server};
 pub use oci::{OciRegistry, REGISTRY_PASSWORD, REGISTRY_USER, find_registry};
 pub use png::{png, png_size};

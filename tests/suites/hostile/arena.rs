@@ -77,8 +77,8 @@ impl Arena {
         let warm = jobs.run(NewJob::new("echo".parse().unwrap(), "warm")).await;
         assert_eq!(warm.body, b"warm", "{:?}", warm.error);
         victim.all_done(RESTS_WITHIN).await;
-        let before = arena.health.held();
-        arena.health.reset_peak();
+        let before = arena.health.held().unwrap();
+        arena.health.reset_peak().unwrap();
         let load = Load::begin(&victim.client, what).await;
         Turn { arena, jobs, victim, load, what: what.to_owned(), before, began: Instant::now(), _alone: alone }
     }
@@ -114,14 +114,14 @@ impl Turn {
 
     /// Holds the worker to the oracle, and tells what the input has cost.
     pub async fn end(self) {
-        let (took, peak) = (self.began.elapsed(), self.arena.health.peak_bytes());
+        let (took, peak) = (self.began.elapsed(), self.arena.health.peak_bytes().unwrap());
         let right = self.load.end().await;
         assert!(right >= AT_ONCE, "{right} jobs of the victim");
         self.victim.all_done(RESTS_WITHIN).await;
         self.jobs.all_done(RESTS_WITHIN).await;
         let (what, before) = (&self.what, self.before);
         let rests = async || {
-            let held = self.arena.health.held();
+            let held = self.arena.health.held().unwrap();
             let memory = held.resident_bytes <= before.resident_bytes + MEMORY_MARGIN_BYTES;
             let rests = memory && held.files <= before.files + FILES_MARGIN && held.children <= before.children;
             if rests { Ok(held) } else { Err(format!("{held}; before: {before}")) }

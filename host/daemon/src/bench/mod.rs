@@ -7,11 +7,13 @@
 mod component;
 mod delayed;
 mod fill;
+mod health;
 mod latency;
 mod null;
 mod rounds;
 mod tenants;
 
 pub use delayed::{Delayed, DelayedOptions};
+pub use health::{Health, Held};
 pub use rounds::{Apart, BenchOptions, Report, run};
 pub use tenants::{Shared, SharedOptions};

@@ -1,8 +1,13 @@
 //! What a worker holds: memory, open files and children, of the process and of all that descend from it.
 //!
-//! Read from the kernel and not from the worker, which a hostile guest might have made lie.
+//! Read from the kernel and not from the worker, which a hostile guest might have made lie. Only Linux tells it; where
+//! there is no `/proc`, everything here fails with that.
 
-use std::{fmt, fs, io::ErrorKind, path::PathBuf};
+use std::{
+    fmt, fs,
+    io::{self, ErrorKind},
+    path::PathBuf,
+};
 
 /// A process and its descendants, by the id of the first.
 #[derive(Debug, Clone, Copy)]
@@ -29,37 +34,41 @@ impl Health {
     }
 
     /// Returns what they hold now.
-    #[must_use]
-    pub fn held(&self) -> Held {
-        let tree = self.tree();
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn held(&self) -> io::Result<Held> {
+        let tree = self.tree()?;
         let files = fs::read_dir(proc(self.pid, "fd")).map_or(0, Iterator::count);
-        Held {
-            resident_bytes: tree.iter().map(|pid| status_kib(*pid, "VmRSS:") << 10).sum(),
-            files,
-            children: tree.len() - 1,
-        }
+        Ok(Held { resident_bytes: sum(&tree, "VmRSS:")?, files, children: tree.len().saturating_sub(1) })
     }
 
     /// Begins to measure the peak anew.
-    pub fn reset_peak(&self) {
-        for pid in self.tree() {
-            // One that has just ended has no peak either.
-            let _ = fs::write(proc(pid, "clear_refs"), "5");
+    ///
+    /// # Errors
+    /// The kernel does not let us.
+    pub fn reset_peak(&self) -> io::Result<()> {
+        for pid in self.tree()? {
+            // one that has just ended has no peak either
+            present(fs::write(proc(pid, "clear_refs"), "5"))?;
         }
+        Ok(())
     }
 
     /// Returns the most that each of them has held since the last reset, added up.
-    #[must_use]
-    pub fn peak_bytes(&self) -> u64 {
-        self.tree().into_iter().map(|pid| status_kib(pid, "VmHWM:") << 10).sum()
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn peak_bytes(&self) -> io::Result<u64> {
+        sum(&self.tree()?, "VmHWM:")
     }
 
     /// The process and its descendants.
-    fn tree(&self) -> Vec<u32> {
+    fn tree(&self) -> io::Result<Vec<u32>> {
         let mut parents = Vec::new();
-        for entry in fs::read_dir("/proc").expect("the kernel tells of processes").flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-            if let Some(parent) = parent_of(pid) {
+        for entry in fs::read_dir("/proc")? {
+            let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            if let Some(parent) = parent_of(pid)? {
                 parents.push((pid, parent));
             }
         }
@@ -69,7 +78,7 @@ impl Health {
             tree.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| pid));
             place += 1;
         }
-        tree
+        Ok(tree)
     }
 }
 
@@ -84,28 +93,34 @@ fn proc(pid: u32, file: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/{file}"))
 }
 
-/// The text of a file about a process; nothing where the process has ended.
-fn text(pid: u32, file: &str) -> String {
-    match fs::read_to_string(proc(pid, file)) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(3) => String::new(),
-        Err(error) => panic!("{}: {error}", proc(pid, file).display()),
+/// What the kernel says of a process; nothing where it has ended.
+fn present<T>(told: io::Result<T>) -> io::Result<Option<T>> {
+    match told {
+        Ok(told) => Ok(Some(told)),
+        Err(error) if error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(3) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
-fn parent_of(pid: u32) -> Option<u32> {
-    let stat = text(pid, "stat");
+fn parent_of(pid: u32) -> io::Result<Option<u32>> {
+    let stat = present(fs::read_to_string(proc(pid, "stat")))?.unwrap_or_default();
     // The name in brackets may hold anything; the state and the parent come after it.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+    Ok(parent)
 }
 
-fn status_kib(pid: u32, line: &str) -> u64 {
-    let status = text(pid, "status");
-    let found = status.lines().find_map(|text| text.strip_prefix(line));
-    found.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+/// The sum over processes of a line of their status that is in KiB, in bytes.
+fn sum(tree: &[u32], line: &str) -> io::Result<u64> {
+    let mut kib = 0_u64;
+    for pid in tree {
+        let status = present(fs::read_to_string(proc(*pid, "status")))?.unwrap_or_default();
+        let found = status.lines().find_map(|text| text.strip_prefix(line));
+        kib += found.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(kib << 10)
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
     use std::{
@@ -116,16 +131,16 @@ mod tests {
     #[test]
     fn memory_files_and_children_are_counted() {
         let health = Health::of(std::process::id());
-        let before = health.held();
+        let before = health.held().unwrap();
         let ballast = black_box(vec![1_u8; 64 << 20]);
         let file = fs::File::open("/proc/self/stat").unwrap();
         let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let with = health.held();
+        let with = health.held().unwrap();
         assert!(with.resident_bytes >= before.resident_bytes + (48 << 20), "{before}, then {with}");
         assert!(with.files > before.files && with.children > before.children, "{before}, then {with}");
         drop((ballast, file));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(health.peak_bytes() >= with.resident_bytes / 2);
+        assert!(health.peak_bytes().unwrap() >= with.resident_bytes / 2);
     }
 }
