@@ -9,6 +9,7 @@
 //! `LOVAGE_TEST_ISOLATION=process` starts its worker in the other one.
 
 mod arena;
+mod bench;
 mod cache;
 mod guests;
 mod inputs;

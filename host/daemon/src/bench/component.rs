@@ -14,6 +14,24 @@ pub(super) fn add() -> anyhow::Result<Vec<u8>> {
     Ok(wat::parse_str(ADD)?)
 }
 
+/// As `ADD`, with the memory of a small guest of a compiler: both numbers go over it.
+const ADD_IN_MEMORY: &str = r#"
+(component
+  (core module $m
+    (memory 17)
+    (func (export "add") (param i32 i32) (result i32)
+      (i32.store (i32.const 1024) (local.get 0))
+      (i32.store (i32.const 1048576) (local.get 1))
+      (i32.add (i32.load (i32.const 1024)) (i32.load (i32.const 1048576)))))
+  (core instance $i (instantiate $m))
+  (func (export "add") (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "add"))))
+"#;
+
+/// The component's bytes.
+pub(super) fn add_in_memory() -> anyhow::Result<Vec<u8>> {
+    Ok(wat::parse_str(ADD_IN_MEMORY)?)
+}
+
 /// Rounds of the busy loop: about 20 ms on a core of 2026.
 const ROUNDS: u32 = 10_000_000;
 

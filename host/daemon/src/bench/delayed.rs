@@ -1,7 +1,7 @@
 //! Delays: jobs that are all due within a short time, held by the broker. How late they start is read from their
 //! results, and that each ran once from what the consumer delivered.
 
-use super::fill::{CONFIRM_WITHIN, INPUT, WINDOW, confirm};
+use super::fill::{CONFIRM_WITHIN, INPUT, confirmed};
 use anyhow::{Context as _, anyhow, ensure};
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{self, stream::Stream};
@@ -116,28 +116,17 @@ async fn submit(
     count: usize,
     due: impl Fn(usize) -> UnixMs,
 ) -> anyhow::Result<()> {
-    let inbox = client.new_inbox();
-    let mut replies = client.subscribe(format!("{inbox}.*")).await?;
     let (queue, task): (_, TaskName) = (QueueName::default_queue(), "add".parse()?);
     let subject = JobSubject { tenant: tenant.clone(), lane: Lane::Normal, queue, task, id: None };
-    let mut confirmed = 0;
-    for number in 0..count {
+    let send = async |number: usize, reply| {
         let id = id(number)?;
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Schedule", format!("@at {}", due(number).to_rfc3339()));
         headers.insert("Nats-Schedule-Target", subject.due(&id));
         let place = schedule(tenant, ScheduleKind::Delay, &id);
-        client.publish_with_reply_and_headers(place, format!("{inbox}.{number}"), headers, INPUT.into()).await?;
-        while number + 1 - confirmed >= WINDOW {
-            confirm(&mut replies).await?;
-            confirmed += 1;
-        }
-    }
-    while confirmed < count {
-        confirm(&mut replies).await?;
-        confirmed += 1;
-    }
-    Ok(())
+        Ok(client.publish_with_reply_and_headers(place, reply, headers, INPUT.into()).await?)
+    };
+    confirmed(client, count, send).await
 }
 
 /// Waits for the results, which may not come before the jobs are due.

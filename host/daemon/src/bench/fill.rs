@@ -6,7 +6,7 @@ use futures::StreamExt;
 use std::time::Duration;
 
 /// Publishes that are not yet confirmed.
-pub(super) const WINDOW: usize = 512;
+const WINDOW: usize = 512;
 /// How long one confirmation may take.
 pub(super) const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
 
@@ -30,11 +30,21 @@ pub(super) async fn fill_with(
     input: &'static str,
     subject: impl Fn(usize) -> String,
 ) -> anyhow::Result<()> {
+    let send = async |number, reply| Ok(client.publish_with_reply(subject(number), reply, input.into()).await?);
+    confirmed(client, count, send).await
+}
+
+/// Sends numbered messages in order, each with a subject for its confirmation, and returns once all are confirmed.
+pub(super) async fn confirmed(
+    client: &Client,
+    count: usize,
+    send: impl AsyncFn(usize, String) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let inbox = client.new_inbox();
     let mut replies = client.subscribe(format!("{inbox}.*")).await?;
     let mut confirmed = 0;
     for number in 0..count {
-        client.publish_with_reply(subject(number), format!("{inbox}.{number}"), input.into()).await?;
+        send(number, format!("{inbox}.{number}")).await?;
         while number + 1 - confirmed >= WINDOW {
             confirm(&mut replies).await?;
             confirmed += 1;
@@ -48,7 +58,7 @@ pub(super) async fn fill_with(
 }
 
 /// Waits for one confirmation.
-pub(super) async fn confirm(replies: &mut async_nats::Subscriber) -> anyhow::Result<()> {
+async fn confirm(replies: &mut async_nats::Subscriber) -> anyhow::Result<()> {
     let reply = tokio::time::timeout(CONFIRM_WITHIN, replies.next()).await.context("the broker does not confirm")?;
     let reply = reply.context("the subscription ended")?;
     let stored = serde_json::from_slice::<crate::nats::api::PublishReply>(&reply.payload)?;

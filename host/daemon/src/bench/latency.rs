@@ -24,6 +24,24 @@ pub struct Latency {
     pub max_us: u64,
 }
 
+impl Latency {
+    /// What so many times come to.
+    pub(super) fn of(mut times_us: Vec<u64>) -> Self {
+        times_us.sort_unstable();
+        let samples = times_us.len();
+        let at = |percent: usize| {
+            let place = (samples * percent / 100).min(samples.saturating_sub(1));
+            times_us.get(place).copied().unwrap_or(0)
+        };
+        Self { samples, p50_us: at(50), p99_us: at(99), max_us: at(100) }
+    }
+}
+
+/// How long it has been, in microseconds.
+pub(super) fn since_us(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Times `samples` jobs of the default tenant after a few to warm up.
 pub(super) async fn measure(client: &Client, samples: usize, round: usize) -> anyhow::Result<Latency> {
     measure_of(client, ("default", round), samples, Duration::ZERO).await
@@ -48,19 +66,26 @@ pub(super) async fn measure_of(
         let began = Instant::now();
         client.publish_with_headers(subject, headers, INPUT.into()).await?;
         let outcome = tokio::time::timeout(WITHIN, outcomes.next()).await.context("a job did not end in time")?;
-        let took = began.elapsed();
+        let took = since_us(began);
         let outcome = outcome.context("the subscription ended")?;
         let body = outcome.payload;
         ensure!(body == "42", "a job gave {body:?} instead of 42: {:?}", outcome.headers);
         if number >= WARM_UP {
-            times.push(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            times.push(took);
         }
     }
-    times.sort_unstable();
-    let at = |share: f64| {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-        let place = (times.len() as f64 * share) as usize;
-        times.get(place.min(times.len().saturating_sub(1))).copied().unwrap_or(0)
-    };
-    Ok(Latency { samples, p50_us: at(0.5), p99_us: at(0.99), max_us: at(1.0) })
+    Ok(Latency::of(times))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_the_time_that_so_many_do_not_pass() {
+        let Latency { samples, p50_us, p99_us, max_us } = Latency::of((0..1_000).rev().collect());
+        assert_eq!((samples, p50_us, p99_us, max_us), (1_000, 500, 990, 999));
+        assert_eq!(Latency::of(vec![7]).p99_us, 7);
+        assert_eq!(Latency::of(Vec::new()).p99_us, 0);
+    }
 }

@@ -4,16 +4,22 @@
 //! run, on the same server and with the same jobs, is the most that any worker could. Completion is counted in the
 //! store, never by the worker.
 
+mod attack;
 mod component;
 mod delayed;
 mod fill;
+mod ground;
 mod health;
+mod hostile;
+mod inputs;
 mod latency;
 mod null;
 mod rounds;
 mod tenants;
+mod worker;
 
 pub use delayed::{Delayed, DelayedOptions};
 pub use health::{Health, Held};
+pub use hostile::{Beside, Hostile, HostileOptions};
 pub use rounds::{Apart, BenchOptions, Report, run};
 pub use tenants::{Shared, SharedOptions};

@@ -1,8 +1,11 @@
 //! The rounds: fill, drain by the null worker, fill, drain by ours, on one server and in turns.
 
 use super::delayed::{self, Delayed, DelayedOptions};
+use super::ground::Ground;
+use super::hostile::{self, Hostile, HostileOptions};
 use super::latency::{Latency, measure};
 use super::tenants::{self, Shared, SharedOptions};
+use super::worker::WorkerSetup;
 use super::{component, fill, null};
 use crate::app::{Worker, WorkerOptions, engine};
 use crate::config::{Isolation, WorkerFile};
@@ -42,6 +45,8 @@ pub struct BenchOptions {
     pub delayed: Option<DelayedOptions>,
     /// Tenants that share the worker, where they are to be measured.
     pub tenants: Option<SharedOptions>,
+    /// A victim beside hostile inputs, where that is to be measured.
+    pub hostile: Option<HostileOptions>,
     /// Whether the same is also measured with jobs that run apart, or nothing but what runs here.
     pub isolation: Isolation,
     /// Attempts at once.
@@ -82,6 +87,9 @@ pub struct Report {
     /// Tenants that share the worker, where they were measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenants: Option<Shared>,
+    /// A victim beside hostile inputs, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostile: Option<Hostile>,
 }
 
 /// What was measured with jobs in a process of their tenant's, in the same run.
@@ -98,6 +106,7 @@ pub struct Apart {
 /// Measures. `tell` hears what happens, for people.
 pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     let folder = Folder::new()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let binary = server::find(options.nats_server.as_deref())?;
     let mut server = server::start(&binary, StartOptions::new(folder.0.join("nats")))?;
     let connect = lovage_client::ConnectOptions { servers: server.url(), ..lovage_client::ConnectOptions::default() };
@@ -132,7 +141,7 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
     };
     let tenants = match options.tenants {
         Some(shared) => {
-            let bench = tenants::Bench { client: &client, cache: &cache, compiler: &options.compiler };
+            let bench = tenants::Bench(Ground { client: &client, cache: &cache, compiler: &options.compiler });
             Some(bench.measure(shared, &tell).await)
         }
         None => None,
@@ -148,13 +157,28 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
             Some(Apart { worker_jobs_per_s: aparts, ratio, latency: latency? })
         }
     };
+    let hostile = match options.hostile {
+        Some(asked) => {
+            let ground = Ground { client: &client, cache: &cache, compiler: &options.compiler };
+            let worker = WorkerSetup {
+                program: &options.compiler.0,
+                url: server.url(),
+                folder: &folder.0,
+                cache: &cache,
+                concurrency: options.concurrency.unwrap_or(8 * cores),
+                isolation: options.isolation,
+            };
+            Some(hostile::Bench { ground, worker }.measure(asked, &tell).await?)
+        }
+        None => None,
+    };
     server.stop()?;
     let ratios = nulls.iter().zip(&ours).map(|(null, our)| our / null).collect();
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         server: binary.version.to_string(),
         release: !cfg!(debug_assertions),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        cores,
         jobs: options.jobs,
         ratio: median(ratios),
         null_jobs_per_s: nulls,
@@ -163,6 +187,7 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
         apart,
         delayed: delayed.transpose()?,
         tenants: tenants.transpose()?,
+        hostile,
     })
 }
 

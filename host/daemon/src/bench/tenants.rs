@@ -5,23 +5,11 @@
 
 use super::component;
 use super::fill::fill_with;
+use super::ground::Ground;
 use super::latency::{Latency, measure_of};
-use crate::app::engine;
-use crate::config::WorkerFile;
-use crate::nats::store::{Catalog, Components};
-use crate::nats::topology::{self, TopologyConfig};
-use crate::registry::push::{PushOptions, check, store};
-use anyhow::{Context as _, ensure};
-use async_nats::Client;
-use async_nats::jetstream::{self, stream::Stream};
-use lovage_job::name::{AliasName, TenantName};
-use lovage_job::subject::asset;
-use lovage_job::tenant::TenantRecord;
-use lovage_sandbox::InspectOptions;
+use anyhow::ensure;
 use serde::Serialize;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Round trips of the light tenant, each time.
 const SAMPLES: usize = 500;
@@ -31,10 +19,6 @@ const PAUSE: Duration = Duration::from_millis(10);
 const QUEUED: usize = 20_000;
 /// How long shares are counted.
 const COUNTED: Duration = Duration::from_secs(30);
-/// How long it may take until something that must happen has.
-const WITHIN: Duration = Duration::from_secs(60);
-/// How often the store is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What to measure.
 #[derive(Debug, Clone, Copy)]
@@ -69,110 +53,55 @@ pub struct WeightShare {
     pub off_percent: f64,
 }
 
-/// What it takes to measure.
-pub(super) struct Bench<'a> {
-    pub(super) client: &'a Client,
-    pub(super) cache: &'a Path,
-    pub(super) compiler: &'a (PathBuf, Vec<OsString>),
-}
+/// Tenants that share the worker.
+pub(super) struct Bench<'a>(pub(super) Ground<'a>);
 
 impl Bench<'_> {
     /// Measures on a worker that runs.
     pub(super) async fn measure(&self, options: SharedOptions, tell: &impl Fn(&str)) -> anyhow::Result<Shared> {
+        let ground = &self.0;
         tell(&format!("round trips beside {} busy jobs of another tenant", options.backlog));
-        self.tenant("light", 1, &component::add()?).await?;
-        self.tenant("heavy", 1, &component::burn()?).await?;
-        let idle = measure_of(self.client, ("light", 0), SAMPLES, PAUSE).await?;
-        fill_with(self.client, options.backlog, "", |number| format!("lovage.heavy.job.default.burn.h-{number}"))
+        ground.tenant("light", 1, &component::add()?).await?;
+        ground.tenant("heavy", 1, &component::burn()?).await?;
+        let idle = measure_of(ground.client, ("light", 0), SAMPLES, PAUSE).await?;
+        fill_with(ground.client, options.backlog, "", |number| format!("lovage.heavy.job.default.burn.h-{number}"))
             .await?;
-        self.runs("heavy").await?;
-        let beside = measure_of(self.client, ("light", 1), SAMPLES, PAUSE).await?;
-        ensure!(self.jobs("heavy").await? > 0, "the backlog ended before the round trips did; give a larger one");
-        self.empty("heavy").await?;
+        ground.runs("heavy").await?;
+        let beside = measure_of(ground.client, ("light", 1), SAMPLES, PAUSE).await?;
+        ensure!(ground.jobs("heavy").await? > 0, "the backlog ended before the round trips did; give a larger one");
+        ground.empty("heavy").await?;
         tell(&format!("weights 1, 2 and 4 for {COUNTED:.0?}"));
         #[allow(clippy::cast_precision_loss)]
         let p99_ratio = beside.p99_us as f64 / idle.p99_us.max(1) as f64;
         Ok(Shared { backlog: options.backlog, idle, beside, p99_ratio, weights: self.weights(&[1, 2, 4]).await? })
     }
 
-    /// Adds a tenant with one task, and waits until the worker serves it.
-    async fn tenant(&self, name: &str, weight: u32, guest: &[u8]) -> anyhow::Result<()> {
-        let (js, tenant) = (jetstream::new(self.client.clone()), name.parse::<TenantName>()?);
-        topology::ensure_tenant(&js, &tenant, TopologyConfig::default()).await?;
-        let record = TenantRecord { weight, ..TenantRecord::new(tenant.clone(), crate::clock::now()) };
-        let tenants = js.get_key_value(asset::TENANTS).await?;
-        tenants.put(name, serde_json::to_vec(&record)?.into()).await?;
-        let (sandbox, compiler) = engine(&WorkerFile::default(), 1, self.cache, self.compiler)?;
-        let checked = check(guest, &InspectOptions::default(), &sandbox, &compiler).await?;
-        let push = PushOptions { alias: Some(AliasName::stable()), ..PushOptions::default() };
-        store(&Catalog::open(&js).await?, &Components::new(js.clone()), &tenant, &checked, &push).await?;
-        Ok(())
-    }
-
     /// What tenants of these weights get, each of them with more jobs waiting than can run.
     async fn weights(&self, weights: &[u32]) -> anyhow::Result<Vec<WeightShare>> {
-        let name = |weight: &u32| format!("weight-{weight}");
+        let (ground, name) = (&self.0, |weight: &u32| format!("weight-{weight}"));
         for weight in weights {
             let tenant = name(weight);
-            self.tenant(&tenant, *weight, &component::burn()?).await?;
-            fill_with(self.client, QUEUED, "", |number| format!("lovage.{tenant}.job.default.burn.w-{number}")).await?;
+            ground.tenant(&tenant, *weight, &component::burn()?).await?;
+            fill_with(ground.client, QUEUED, "", |number| format!("lovage.{tenant}.job.default.burn.w-{number}"))
+                .await?;
         }
         for weight in weights {
-            self.runs(&name(weight)).await?;
+            ground.runs(&name(weight)).await?;
         }
         let mut before = Vec::new();
         for weight in weights {
-            before.push(self.ended(&name(weight)).await?);
+            before.push(ground.ended(&name(weight)).await?);
         }
         tokio::time::sleep(COUNTED).await;
         let mut counts = Vec::new();
         for (weight, before) in weights.iter().zip(before) {
-            counts.push((*weight, self.ended(&name(weight)).await? - before));
+            counts.push((*weight, ground.ended(&name(weight)).await? - before));
         }
         for weight in weights {
-            ensure!(self.jobs(&name(weight)).await? > 0, "tenant {} ran out of jobs", name(weight));
-            self.empty(&name(weight)).await?;
+            ensure!(ground.jobs(&name(weight)).await? > 0, "tenant {} ran out of jobs", name(weight));
+            ground.empty(&name(weight)).await?;
         }
         Ok(shares(&counts))
-    }
-
-    async fn stream(&self, name: &str) -> anyhow::Result<Stream> {
-        Ok(jetstream::new(self.client.clone()).get_stream(name).await?)
-    }
-
-    /// Jobs of a tenant that wait or run.
-    async fn jobs(&self, tenant: &str) -> anyhow::Result<u64> {
-        Ok(self.stream(&format!("JOBS_{tenant}")).await?.cached_info().state.messages)
-    }
-
-    /// Jobs of a tenant that have ended.
-    async fn ended(&self, tenant: &str) -> anyhow::Result<u64> {
-        Ok(self.stream(&format!("KV_results-{tenant}")).await?.cached_info().state.messages)
-    }
-
-    /// Waits until jobs of a tenant end.
-    async fn runs(&self, tenant: &str) -> anyhow::Result<()> {
-        let begun = Instant::now();
-        while self.ended(tenant).await? < 10 {
-            ensure!(begun.elapsed() < WITHIN, "no jobs of tenant {tenant} end");
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        Ok(())
-    }
-
-    /// Removes what waits of a tenant, and waits until nothing of it runs.
-    async fn empty(&self, tenant: &str) -> anyhow::Result<()> {
-        let stream = self.stream(&format!("JOBS_{tenant}")).await?;
-        stream.purge().await.context("the backlog cannot be removed")?;
-        let (mut ended, mut since) = (self.ended(tenant).await?, Instant::now());
-        while since.elapsed() < Duration::from_secs(1) {
-            tokio::time::sleep(LOOK_EVERY).await;
-            let now = self.ended(tenant).await?;
-            if now != ended {
-                (ended, since) = (now, Instant::now());
-            }
-        }
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::compile::compiler_program;
 use super::exit::OrExit;
 use super::{Exit, Failure, Output};
-use crate::bench::{BenchOptions, DelayedOptions, Report, Shared, SharedOptions, run};
+use crate::bench::{BenchOptions, Beside, DelayedOptions, Hostile, HostileOptions, Report, Shared, SharedOptions, run};
 use crate::config::Isolation;
 use crate::telemetry::{self, LogFormat};
 use clap::Args;
@@ -35,6 +35,10 @@ pub struct BenchArgs {
     /// of another, and how weights 1, 2 and 4 divide the worker.
     #[arg(long, value_name = "BACKLOG", num_args = 0..=1, default_missing_value = "100000", value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     tenants: Option<u32>,
+    /// Also measure what hostile jobs of one tenant do to another: so many round trips of a victim alone and beside each
+    /// of a list of inputs, all results checked, and the worker's peak memory (on Linux).
+    #[arg(long, value_name = "SAMPLES", num_args = 0..=1, default_missing_value = "1000", value_parser = clap::value_parser!(u32).range(100..=100_000))]
+    hostile: Option<u32>,
     /// Also measure the worker with each tenant's jobs in a process of its own: `process`.
     #[arg(long, value_enum, value_name = "MODE", default_value = "in-process")]
     isolation: Isolation,
@@ -55,6 +59,7 @@ pub(super) async fn main(args: BenchArgs, output: Output) -> Result<Exit, Failur
         samples: size(args.samples),
         delayed: args.delayed.map(|jobs| DelayedOptions { jobs: size(jobs), within: args.delayed_within }),
         tenants: args.tenants.map(|backlog| SharedOptions { backlog: size(backlog) }),
+        hostile: args.hostile.map(|samples| HostileOptions { samples: size(samples) }),
         isolation: args.isolation,
         concurrency: args.concurrency.map(usize::from),
         nats_server: args.nats_server,
@@ -62,7 +67,10 @@ pub(super) async fn main(args: BenchArgs, output: Output) -> Result<Exit, Failur
     };
     let report = run(options, |said| output.note(said)).await.or_exit(Exit::Host)?;
     print(&report, output)?;
-    Ok(Exit::Done)
+    match report.hostile.as_ref().map_or(0, Hostile::wrong) {
+        0 => Ok(Exit::Done),
+        wrong => Err(Failure::new(Exit::Host, format!("{wrong} jobs of the victim were not right"))),
+    }
 }
 
 fn print(report: &Report, output: Output) -> Result<(), Failure> {
@@ -100,7 +108,32 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
             delayed.submitted_per_s, delayed.jobs_per_s
         ))?;
     }
-    report.tenants.as_ref().map_or(Ok(()), |shared| print_shared(shared, output))
+    if let Some(shared) = &report.tenants {
+        print_shared(shared, output)?;
+    }
+    report.hostile.as_ref().map_or(Ok(()), |hostile| print_hostile(hostile, output))
+}
+
+fn print_hostile(hostile: &Hostile, output: Output) -> Result<(), Failure> {
+    let place = if hostile.isolated { "a process of its own" } else { "the worker's process" };
+    output.line(&format!(
+        "hostile      a victim's round trips in µs beside the jobs of another tenant, each tenant in {place}"
+    ))?;
+    let row = |row: &Beside| {
+        let outcomes: Vec<_> = row.outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+        vec![
+            row.input.to_owned(),
+            row.latency.p50_us.to_string(),
+            row.latency.p99_us.to_string(),
+            format!("{:.2}", row.p99_ratio),
+            row.right.to_string(),
+            row.wrong.to_string(),
+            row.peak_bytes.map(|bytes| format!("{} MiB", bytes >> 20)).unwrap_or_default(),
+            outcomes.join(", "),
+        ]
+    };
+    let heads = ["BESIDE", "P50", "P99", "RATIO", "RIGHT", "WRONG", "PEAK", "HOSTILE JOBS"];
+    output.table(&heads, hostile.rows.iter().map(row).collect())
 }
 
 fn print_shared(shared: &Shared, output: Output) -> Result<(), Failure> {
