@@ -1,7 +1,7 @@
 //! The sandbox: an engine with its pool, its clock, its linker and the components it has loaded.
 
+use crate::attempt::budget::MemoryBudget;
 use crate::attempt::cell::Cell;
-use crate::attempt::memory::MemoryBudget;
 use crate::engine::config::{PoolSize, running};
 use crate::engine::reset::{ResetMode, ResetPolicy};
 use crate::engine::ticker::Ticker;

@@ -1,9 +1,9 @@
 //! Reads why a guest stopped: from the engine's error to one outcome.
 
+use crate::attempt::budget::BudgetShort;
 use crate::attempt::cancel::CancelSignal;
 use crate::attempt::cell::Cell;
 use crate::attempt::journal::clipped;
-use crate::attempt::memory::BudgetShort;
 use crate::attempt::panic_text::panic_sentence;
 use crate::attempt::pipe::OutputOverflow;
 use lovage_job::limits::Limits;

@@ -1,7 +1,7 @@
 //! Memory that the host holds for one attempt outside of its sandbox, such as a blob on its way: under a limit of the
 //! attempt, and taken from the budget of the whole process like the guest's own.
 
-use crate::attempt::memory::MemoryBudget;
+use crate::attempt::budget::{MemoryBudget, Purse};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,7 +13,7 @@ const HELD_MAX: usize = 64 << 20;
 pub(crate) struct HostMemory(Arc<Account>);
 
 struct Account {
-    budget: Arc<MemoryBudget>,
+    purse: Arc<Purse>,
     most: usize,
     held: AtomicUsize,
 }
@@ -27,8 +27,8 @@ pub(crate) struct Hold {
 
 impl HostMemory {
     /// Nothing held yet, of at most `limit_bytes`.
-    pub(crate) fn new(budget: Arc<MemoryBudget>, limit_bytes: usize) -> Self {
-        Self(Arc::new(Account { budget, most: limit_bytes.min(HELD_MAX), held: AtomicUsize::new(0) }))
+    pub(crate) fn new(purse: Arc<Purse>, limit_bytes: usize) -> Self {
+        Self(Arc::new(Account { purse, most: limit_bytes.min(HELD_MAX), held: AtomicUsize::new(0) }))
     }
 
     /// Holds so many bytes; nothing where that is too much for the attempt, or for the worker now.
@@ -47,7 +47,7 @@ impl Hold {
             return false;
         }
         let pages = MemoryBudget::pages_for(self.bytes + more).saturating_sub(self.pages);
-        if self.account.budget.try_take(pages).is_err() {
+        if self.account.purse.try_take(pages).is_err() {
             self.account.held.fetch_sub(more, Ordering::Relaxed);
             return false;
         }
@@ -60,7 +60,7 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         self.account.held.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.account.budget.give_back(self.pages);
+        self.account.purse.give_back(self.pages);
     }
 }
 
@@ -71,12 +71,12 @@ mod tests {
     #[test]
     fn the_attempts_limit_and_the_workers_budget_both_hold() {
         let budget = MemoryBudget::new(2 << 16);
-        let memory = HostMemory::new(budget.clone(), 100_000);
+        let memory = HostMemory::new(budget.purse("one"), 100_000);
         let mut hold = memory.take(60_000).unwrap();
         assert!(!hold.grow(40_001) && memory.take(40_001).is_none(), "over the attempt's limit");
         assert!(hold.grow(40_000));
         assert_eq!(budget.free_bytes(), 0);
-        let other = HostMemory::new(budget.clone(), 100_000);
+        let other = HostMemory::new(budget.purse("one"), 100_000);
         assert!(other.take(1).is_none(), "over the worker's budget");
         drop(hold);
         assert_eq!(budget.free_bytes(), 2 << 16);

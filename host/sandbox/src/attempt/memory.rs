@@ -4,78 +4,10 @@
 //! when the attempt is over; where it is short, the guest waits for others to finish. Two attempts that both hold
 //! memory and wait for more could wait for each other, so that wait has an end.
 
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::Semaphore;
-use wasmtime::ResourceLimiterAsync;
-
+use super::budget::{BudgetShort, PAGE_BYTES, Purse};
 use crate::engine::config::MEMORIES_MAX;
-
-/// The budget is counted in WebAssembly pages.
-pub(crate) const PAGE_BYTES: usize = 64 << 10;
-/// How long an attempt that holds memory already waits for more.
-const HOLDING_WAIT_MAX: Duration = Duration::from_secs(5);
-
-/// The memory that all attempts of a sandbox share.
-pub(crate) struct MemoryBudget {
-    pages: Semaphore,
-    total_pages: usize,
-}
-
-impl MemoryBudget {
-    pub(crate) fn new(bytes: usize) -> Arc<Self> {
-        let total_pages = (bytes / PAGE_BYTES).clamp(1, Semaphore::MAX_PERMITS);
-        Arc::new(Self { pages: Semaphore::new(total_pages), total_pages })
-    }
-
-    /// The pages that so many bytes take up.
-    pub(crate) fn pages_for(bytes: usize) -> usize {
-        bytes.div_ceil(PAGE_BYTES)
-    }
-
-    /// Bytes that there are in all.
-    pub(crate) fn total_bytes(&self) -> u64 {
-        u64::try_from(self.total_pages.saturating_mul(PAGE_BYTES)).unwrap_or(u64::MAX)
-    }
-
-    /// Takes pages where they are free. Whoever takes gives back.
-    pub(crate) fn try_take(&self, pages: usize) -> Result<(), BudgetShort> {
-        let count = u32::try_from(pages).map_err(|_| BudgetShort)?;
-        self.pages.try_acquire_many(count).map_err(|_| BudgetShort)?.forget();
-        Ok(())
-    }
-
-    /// Waits for pages; not for ever where the attempt is `holding` memory that others may wait for.
-    pub(crate) async fn take(&self, pages: usize, holding: bool) -> Result<(), BudgetShort> {
-        let count = u32::try_from(pages).map_err(|_| BudgetShort)?;
-        if pages > self.total_pages {
-            return Err(BudgetShort);
-        }
-        let permit = self.pages.acquire_many(count);
-        let permit = if holding {
-            tokio::time::timeout(HOLDING_WAIT_MAX, permit).await.map_err(|_| BudgetShort)?
-        } else {
-            permit.await
-        };
-        permit.map_err(|_| BudgetShort)?.forget();
-        Ok(())
-    }
-
-    /// Gives back what was taken.
-    pub(crate) fn give_back(&self, pages: usize) {
-        self.pages.add_permits(pages);
-    }
-
-    /// Bytes that nobody holds.
-    pub(crate) fn free_bytes(&self) -> u64 {
-        u64::try_from(self.pages.available_permits().saturating_mul(PAGE_BYTES)).unwrap_or(u64::MAX)
-    }
-}
-
-/// The worker has no memory left for this attempt.
-#[derive(Debug, thiserror::Error)]
-#[error("the worker's memory is used up by other tasks")]
-pub(crate) struct BudgetShort;
+use std::sync::Arc;
+use wasmtime::ResourceLimiterAsync;
 
 /// What one attempt may use and uses.
 pub(crate) struct MemoryLimiter {
@@ -86,12 +18,12 @@ pub(crate) struct MemoryLimiter {
     peak_bytes: usize,
     denied: bool,
     waiting: bool,
-    budget: Arc<MemoryBudget>,
+    purse: Arc<Purse>,
     taken_pages: usize,
 }
 
 impl MemoryLimiter {
-    pub(crate) fn new(budget: Arc<MemoryBudget>, limit_bytes: usize, table_elements: usize, instances: usize) -> Self {
+    pub(crate) fn new(purse: Arc<Purse>, limit_bytes: usize, table_elements: usize, instances: usize) -> Self {
         Self {
             limit_bytes,
             table_elements,
@@ -100,7 +32,7 @@ impl MemoryLimiter {
             peak_bytes: 0,
             denied: false,
             waiting: false,
-            budget,
+            purse,
             taken_pages: 0,
         }
     }
@@ -126,10 +58,10 @@ impl MemoryLimiter {
     }
 
     async fn take(&mut self, pages: usize) -> Result<(), BudgetShort> {
-        if self.budget.try_take(pages).is_err() {
+        if self.purse.try_take(pages).is_err() {
             // Read after the attempt's deadline, should that come first.
             self.waiting = true;
-            self.budget.take(pages, self.taken_pages > 0).await?;
+            self.purse.take(pages, self.taken_pages > 0).await?;
             self.waiting = false;
         }
         self.taken_pages += pages;
@@ -188,18 +120,19 @@ impl ResourceLimiterAsync for MemoryLimiter {
 
 impl Drop for MemoryLimiter {
     fn drop(&mut self) {
-        self.budget.give_back(self.taken_pages);
+        self.purse.give_back(self.taken_pages);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attempt::budget::MemoryBudget;
 
     const PAGE: usize = PAGE_BYTES;
 
     fn limiter(budget: &Arc<MemoryBudget>, pages: usize) -> MemoryLimiter {
-        MemoryLimiter::new(budget.clone(), pages * PAGE, 10, 4)
+        MemoryLimiter::new(budget.purse("one"), pages * PAGE, 10, 4)
     }
 
     #[tokio::test]
@@ -240,15 +173,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn two_that_hold_memory_do_not_wait_for_each_other_for_ever() {
-        let budget = MemoryBudget::new(4 * PAGE);
-        let mut first = limiter(&budget, 4);
-        let mut second = limiter(&budget, 4);
-        assert!(first.memory_growing(0, 2 * PAGE, None).await.unwrap());
-        assert!(second.memory_growing(0, 2 * PAGE, None).await.unwrap());
-        let error = first.memory_growing(2 * PAGE, 3 * PAGE, None).await.unwrap_err();
+        let budget = MemoryBudget::new(20 * PAGE);
+        let mut first = limiter(&budget, 20);
+        let mut second = limiter(&budget, 20);
+        assert!(first.memory_growing(0, 8 * PAGE, None).await.unwrap());
+        assert!(second.memory_growing(0, 8 * PAGE, None).await.unwrap());
+        let error = first.memory_growing(8 * PAGE, 11 * PAGE, None).await.unwrap_err();
         assert!(error.is::<BudgetShort>() && first.waiting());
         drop(first);
-        assert!(second.memory_growing(2 * PAGE, 4 * PAGE, None).await.unwrap());
+        assert!(second.memory_growing(8 * PAGE, 20 * PAGE, None).await.unwrap());
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! One run of one task: what it is given, what it may use while it runs, and how its end is read.
 
 pub(crate) mod asked;
+pub(crate) mod budget;
 pub(crate) mod cancel;
 pub(crate) mod cell;
 pub(crate) mod ending;

@@ -3,6 +3,7 @@
 //! Everything of the attempt lives in this call and is gone when it returns. Nothing here retries.
 
 use crate::attempt::asked::Asked;
+use crate::attempt::budget::Purse;
 use crate::attempt::cancel::CancelSignal;
 use crate::attempt::cell::Cell;
 use crate::attempt::ending::{Fault, Stop, cancelled, outcome_of, stopped_for, timed_out};
@@ -218,7 +219,8 @@ fn cell(
         }
         None => clocks::prepare(&request.job, request.grants.deterministic, &mut wasi),
     };
-    let scratch = scratch(room, request, clock, &mut wasi);
+    let purse = room.budget().purse(&request.job.tenant);
+    let scratch = scratch(&purse, request, clock, &mut wasi);
     if !request.env.is_empty() {
         wasi.envs(&request.env);
     }
@@ -227,7 +229,7 @@ fn cell(
     let mut http = WasiHttpCtx::new();
     http.set_field_size_limit(limits.http_fields.as_usize());
     let memory = MemoryLimiter::new(
-        room.budget(),
+        purse.clone(),
         limits.memory.as_usize().min(room.memory_bytes_max()),
         usize::try_from(limits.table_elements).unwrap_or(usize::MAX),
         usize::try_from(limits.instances).unwrap_or(usize::MAX),
@@ -247,18 +249,23 @@ fn cell(
         cancel: control.cancel.clone(),
         services: control.services.clone(),
         asked: Asked::default(),
-        capable: Capable::prepare(request, control, journal, HostMemory::new(room.budget(), limits.memory.as_usize())),
+        capable: Capable::prepare(request, control, journal, HostMemory::new(purse, limits.memory.as_usize())),
         scratch,
     }
 }
 
 /// The scratch folder that is granted. Programs look for a folder of this kind by the variable.
-fn scratch(room: &Room, request: &AttemptRequest, clock: WallClock, wasi: &mut WasiCtxBuilder) -> Option<Folder> {
+fn scratch(
+    purse: &Arc<Purse>,
+    request: &AttemptRequest,
+    clock: WallClock,
+    wasi: &mut WasiCtxBuilder,
+) -> Option<Folder> {
     let quota = request.grants.scratch?;
     if !request.env.iter().any(|(name, _)| name == TEMPORARY_FOLDER) {
         wasi.env(TEMPORARY_FOLDER, SCRATCH_PATH);
     }
-    Some(Folder::new(quota, room.budget(), clock))
+    Some(Folder::new(quota, purse.clone(), clock))
 }
 
 /// Puts every limit on a store, before anything of the guest runs: fuel and epochs cover its start functions too.

@@ -3,7 +3,7 @@
 use super::node::{NodeId, ROOT};
 use super::space::{Refused, Space};
 use super::tree::Tree;
-use crate::attempt::memory::{BudgetShort, MemoryBudget};
+use crate::attempt::budget::{BudgetShort, Purse};
 use lovage_job::unit::ByteSize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,8 +44,8 @@ impl From<Failed> for FsError {
 
 impl Folder {
     /// An empty folder that holds at most `quota`, within what the worker has.
-    pub(crate) fn new(quota: ByteSize, budget: Arc<MemoryBudget>, clock: Box<dyn HostWallClock + Send>) -> Self {
-        let tree = Tree::new(Space::new(quota.0, budget), clock);
+    pub(crate) fn new(quota: ByteSize, purse: Arc<Purse>, clock: Box<dyn HostWallClock + Send>) -> Self {
+        let tree = Tree::new(Space::new(quota.0, purse), clock);
         Self(Arc::new(Shared { tree: Mutex::new(tree), waiting: AtomicBool::new(false) }))
     }
 
@@ -75,17 +75,17 @@ impl Folder {
         change: impl Fn(&mut Tree) -> Result<T, Refused> + Send,
     ) -> Result<T, Failed> {
         loop {
-            let (pages, budget) = {
+            let (pages, purse) = {
                 let mut tree = self.tree();
                 match change(&mut tree) {
                     Ok(done) => return Ok(done),
                     Err(Refused::Code(code)) => return Err(Failed::Code(code)),
-                    Err(Refused::Short(pages)) => (pages, tree.space.budget()),
+                    Err(Refused::Short(pages)) => (pages, tree.space.purse()),
                 }
             };
             // Read after the attempt's deadline, should that come first. The attempt holds its own memory already.
             self.0.waiting.store(true, Ordering::Relaxed);
-            budget.take(pages, true).await.map_err(|BudgetShort| Failed::Short)?;
+            purse.take(pages, true).await.map_err(|BudgetShort| Failed::Short)?;
             self.0.waiting.store(false, Ordering::Relaxed);
             self.tree().space.add_taken(pages);
         }
@@ -95,14 +95,14 @@ impl Folder {
     /// told of.
     pub(super) async fn reserve(&self, bytes: u64) -> Result<(), BudgetShort> {
         loop {
-            let (pages, budget) = {
+            let (pages, purse) = {
                 let mut tree = self.tree();
                 match tree.space.reserve(bytes) {
                     Ok(()) | Err(Refused::Code(_)) => return Ok(()),
-                    Err(Refused::Short(pages)) => (pages, tree.space.budget()),
+                    Err(Refused::Short(pages)) => (pages, tree.space.purse()),
                 }
             };
-            budget.take(pages, true).await?;
+            purse.take(pages, true).await?;
             self.tree().space.add_taken(pages);
         }
     }

@@ -3,7 +3,7 @@
 //! Everything is charged before it is there. The worker's memory is taken in pages as the tree grows and given back
 //! with the tree; where it is short, the guest waits as it would for linear memory.
 
-use crate::attempt::memory::{BudgetShort, MemoryBudget, PAGE_BYTES};
+use crate::attempt::budget::{BudgetShort, PAGE_BYTES, Purse};
 use std::sync::Arc;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
@@ -34,15 +34,15 @@ pub(super) struct Space {
     quota: u64,
     used: u64,
     peak: u64,
-    budget: Arc<MemoryBudget>,
+    purse: Arc<Purse>,
     taken_pages: usize,
 }
 
 impl Space {
-    pub(super) fn new(quota: u64, budget: Arc<MemoryBudget>) -> Self {
+    pub(super) fn new(quota: u64, purse: Arc<Purse>) -> Self {
         // More than the worker ever has could only be waited for in vain.
-        let quota = quota.min(budget.total_bytes().saturating_sub(budget.total_bytes() / BOOKKEEPING));
-        Self { quota, used: 0, peak: 0, budget, taken_pages: 0 }
+        let quota = quota.min(purse.total_bytes().saturating_sub(purse.total_bytes() / BOOKKEEPING));
+        Self { quota, used: 0, peak: 0, purse, taken_pages: 0 }
     }
 
     /// The most that was held at once.
@@ -82,14 +82,14 @@ impl Space {
         let pages = usize::try_from(bytes.div_ceil(PAGE_BYTES as u64)).unwrap_or(usize::MAX);
         let lacking = pages.saturating_sub(self.taken_pages);
         if lacking > 0 {
-            self.budget.try_take(lacking).map_err(|BudgetShort| Refused::Short(lacking))?;
+            self.purse.try_take(lacking).map_err(|BudgetShort| Refused::Short(lacking))?;
             self.taken_pages += lacking;
         }
         Ok(())
     }
 
-    pub(super) fn budget(&self) -> Arc<MemoryBudget> {
-        self.budget.clone()
+    pub(super) fn purse(&self) -> Arc<Purse> {
+        self.purse.clone()
     }
 
     /// Adds pages that were waited for.
@@ -100,6 +100,6 @@ impl Space {
 
 impl Drop for Space {
     fn drop(&mut self) {
-        self.budget.give_back(self.taken_pages);
+        self.purse.give_back(self.taken_pages);
     }
 }

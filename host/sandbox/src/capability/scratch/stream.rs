@@ -3,7 +3,7 @@
 use super::folder::{Failed, Kept};
 use super::space::Refused;
 use super::tree::Tree;
-use crate::attempt::memory::BudgetShort;
+use crate::attempt::budget::BudgetShort;
 use bytes::Bytes;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};

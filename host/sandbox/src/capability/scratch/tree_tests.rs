@@ -4,7 +4,7 @@ use super::node::{NodeId, ROOT};
 use super::path::Path;
 use super::space::{ENTRIES_MAX, ENTRY_BYTES, Refused};
 use super::tree::{DEPTH_MAX, Tree};
-use crate::attempt::memory::{MemoryBudget, PAGE_BYTES};
+use crate::attempt::budget::{MemoryBudget, PAGE_BYTES};
 use lovage_job::unit::ByteSize;
 use std::sync::Arc;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
@@ -16,7 +16,7 @@ fn folder_of(quota: u64) -> Folder {
 }
 
 fn with_budget(quota: u64, budget: &Arc<MemoryBudget>) -> Folder {
-    Folder::new(ByteSize(quota), budget.clone(), wasmtime_wasi::clocks::wall_clock())
+    Folder::new(ByteSize(quota), budget.purse("one"), wasmtime_wasi::clocks::wall_clock())
 }
 
 fn path(text: &str) -> Path<'_> {
