@@ -171,7 +171,7 @@ async fn group_outlives_its_worker_and_completes_once() {
     let count = u64::from(SIZE) + 1;
     assert_eq!(jobs.results_and_writes().await, (count, count), "each member and the completion ended once");
     // Ends that come together are written together: otherwise a thousand of them would wait for one another.
-    let writes = async || jobs.stream("KV_groups").await.cached_info().state.last_sequence;
+    let writes = async || jobs.stream("KV_state-default").await.cached_info().state.last_sequence;
     let before = writes().await;
     let members = (0..1_000).map(|number| member("echo", &json!(number))).collect();
     let submitted = jobs.client.submit_group(NewGroup::new(members, target("echo"))).await.unwrap();

@@ -272,8 +272,8 @@ async fn checkpoint_skips_finished_work_over_a_retry() {
     let result = seat.jobs.run(job("steps", json!({"steps": 5, "fail_after": 3})).retries(1)).await;
     assert_eq!(body(&result), json!({"attempt": 2, "worked": 2}));
     // what a job that is done has kept goes away
-    let bucket = seat.jobs.js.get_key_value("checkpoints").await.unwrap();
-    let ledger = format!("default.{}.ledger", result.record.id);
+    let bucket = seat.jobs.js.get_key_value("state-default").await.unwrap();
+    let ledger = format!("checkpoint.{}.ledger", result.record.id);
     let gone = async || match bucket.get(&ledger).await.unwrap() {
         None => Ok(()),
         Some(left) => Err(String::from_utf8_lossy(&left).into_owned()),
@@ -305,8 +305,8 @@ async fn checkpoint_outlives_a_killed_worker() {
     let jobs = Jobs::of(&nats).await;
     let id: JobId = "killed".parse().unwrap();
     jobs.client.submit(job("steps", json!({"steps": 4, "step_ms": 3_000})).id(id.clone())).await.unwrap();
-    let bucket = jobs.js.get_key_value("checkpoints").await.unwrap();
-    let ledger = async || match bucket.get("default.killed.ledger").await.unwrap() {
+    let bucket = jobs.js.get_key_value("state-default").await.unwrap();
+    let ledger = async || match bucket.get("checkpoint.killed.ledger").await.unwrap() {
         Some(ledger) if serde_json::from_slice::<Value>(&ledger).unwrap()["values"].as_object().unwrap().len() > 1 => {
             Ok(())
         }

@@ -1,5 +1,7 @@
 //! Quotas of tenants, each below, at and above what it allows, and changed while a worker runs.
 
+mod stored;
+
 use std::time::Duration;
 
 use lovage_client::{NewJob, SubmitError};

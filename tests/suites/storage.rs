@@ -11,7 +11,7 @@ const COUNTER: [&str; 8] =
     ["--allow", "keyvalue=counts", "--allow", "config=step=1", "--allow", "secret=api-key", "--allow", "submit"];
 
 /// A server with the example tasks of two tenants, which grant them the same names.
-async fn two_tenants(nats: &Nats) -> [Jobs; 2] {
+pub async fn two_tenants(nats: &Nats) -> [Jobs; 2] {
     let mut jobs = Vec::new();
     for tenant in ["default", "globex"] {
         let cli = of(nats, tenant);
@@ -22,7 +22,7 @@ async fn two_tenants(nats: &Nats) -> [Jobs; 2] {
     jobs.try_into().unwrap()
 }
 
-fn of(nats: &Nats, tenant: &str) -> Cli {
+pub fn of(nats: &Nats, tenant: &str) -> Cli {
     if tenant == "default" { cli(nats) } else { cli(nats).tenant(tenant) }
 }
 
@@ -31,7 +31,7 @@ fn job(task: &str, input: Value) -> NewJob {
 }
 
 /// What one job gives: its result, or why it failed.
-async fn gives(jobs: &Jobs, task: &str, input: Value) -> Result<Value, String> {
+pub async fn gives(jobs: &Jobs, task: &str, input: Value) -> Result<Value, String> {
     let result = jobs.run(job(task, input)).await;
     match result.record.outcome {
         OutcomeKind::Completed => Ok(serde_json::from_slice(&result.body).unwrap()),
@@ -39,11 +39,11 @@ async fn gives(jobs: &Jobs, task: &str, input: Value) -> Result<Value, String> {
     }
 }
 
-async fn keyvalue(jobs: &Jobs, act: &str, key: &str, value: &str) -> Result<Value, String> {
+pub async fn keyvalue(jobs: &Jobs, act: &str, key: &str, value: &str) -> Result<Value, String> {
     gives(jobs, "keyvalue", json!({"bucket": "counts", "act": act, "key": key, "value": value})).await
 }
 
-async fn shelf(jobs: &Jobs, act: &str, name: &str, value: &str) -> Result<Value, String> {
+pub async fn shelf(jobs: &Jobs, act: &str, name: &str, value: &str) -> Result<Value, String> {
     gives(jobs, "shelf", json!({"container": "shelf", "act": act, "name": name, "value": value})).await
 }
 

@@ -6,7 +6,7 @@ use crate::lease::Leases;
 use crate::nats::control::watch;
 use crate::nats::permits::Permits;
 use crate::nats::puller::{Puller, SourceName};
-use crate::nats::quotas;
+use crate::nats::quotas::{self, Applied};
 use crate::nats::records::Records;
 use crate::nats::rules::Rules;
 use crate::nats::settle::Settler;
@@ -228,13 +228,21 @@ impl Tenants {
         // at the start of a worker there may be very many
         let _turn = self.preparing.acquire().await;
         let created = topology::ensure_tenant(&self.js, tenant, self.topology).await?;
-        quotas::apply(&self.js, tenant, self.topology, quota).await?;
+        self.limit(tenant, quota).await?;
         for (queue, _) in &self.queues {
             for lane in Lane::ALL {
                 topology::ensure_consumer(&self.js, tenant, queue, lane, self.topology).await?;
             }
         }
         Ok(created)
+    }
+
+    /// Puts the limits of a quota on a tenant's streams. What can only be done later is an error: it is tried again.
+    async fn limit(&self, tenant: &TenantName, quota: &Quota) -> Result<(), topology::TopologyError> {
+        match quotas::apply(&self.js, tenant, Some(self.topology), quota).await? {
+            Applied::Whole => Ok(()),
+            Applied::Later(reason) => Err(topology::TopologyError { asset: asset::jobs(tenant), reason }),
+        }
     }
 
     /// Sees that a tenant is served under a quota.
@@ -252,7 +260,7 @@ impl Tenants {
             self.tracker.spawn(async move { permits.heed(&tenant, &change).await });
         }
         if pulls.is_some() {
-            return quotas::apply(&self.js, tenant, self.topology, quota).await;
+            return self.limit(tenant, quota).await;
         }
         created.store(self.prepare(tenant, quota).await?.0, Ordering::Relaxed);
         let begun = Pulls { stop: self.stop.child_token(), tracker: TaskTracker::new() };
@@ -356,6 +364,9 @@ impl Tenants {
                 // a stream that was made anew counts from 1 again: ids of plain jobs must not repeat
                 if let Some(known) = self.served().get(&miss.tenant) {
                     known.created.store(created.0, Ordering::Relaxed);
+                }
+                if let Some(record) = self.book.get(&miss.tenant) {
+                    self.limit(&miss.tenant, &record.quota).await?;
                 }
                 topology::ensure_consumer(&self.js, &miss.tenant, &miss.queue, miss.lane, self.topology).await
             };

@@ -348,8 +348,6 @@ pub mod asset {
     pub const TENANTS: &str = "tenants";
     /// The bucket of cancels and pauses.
     pub const CONTROL: &str = "control";
-    /// The bucket of keys that make jobs one.
-    pub const UNIQUE: &str = "unique";
 
     /// The bucket of schedules.
     pub const SCHEDULES: &str = "schedules";
@@ -376,23 +374,33 @@ pub mod asset {
         format!("{tenant}.claim.{name}.{id}")
     }
 
-    /// The bucket of groups of all tenants.
-    pub const GROUPS: &str = "groups";
     /// The bucket of the secrets that webhooks are signed with.
     pub const WEBHOOKS: &str = "webhooks";
-
-    /// The key of a group.
-    pub fn group_key(tenant: &TenantName, group: &crate::name::GroupId) -> String {
-        format!("{tenant}.{group}")
-    }
 
     /// The key of a tenant's webhook secrets.
     pub fn webhook_key(tenant: &TenantName) -> String {
         format!("{tenant}.secrets")
     }
 
-    /// The bucket of what jobs keep from one attempt to the next.
-    pub const CHECKPOINTS: &str = "checkpoints";
+    /// The bucket of what is noted beside a tenant's jobs: keys that make jobs one, groups, and checkpoints.
+    pub fn state(tenant: &TenantName) -> String {
+        format!("state-{tenant}")
+    }
+
+    /// The subject of an entry of a key that makes jobs one.
+    pub fn unique_subject(tenant: &TenantName, digest: &str) -> String {
+        format!("$KV.state-{tenant}.unique.{digest}")
+    }
+
+    /// The subject of the record of a group.
+    pub fn group_subject(tenant: &TenantName, group: &crate::name::GroupId) -> String {
+        format!("$KV.state-{tenant}.group.{group}")
+    }
+
+    /// The subject of a value that a job keeps from one attempt to the next, by its plain name.
+    pub fn checkpoint_subject(tenant: &TenantName, id: &JobId, name: &str) -> String {
+        format!("$KV.state-{tenant}.checkpoint.{id}.{name}")
+    }
 
     /// The key of a task in the catalogue.
     pub fn task_key(tenant: &TenantName, task: &TaskName) -> String {
@@ -402,11 +410,6 @@ pub mod asset {
     /// The key of a version in the catalogue.
     pub fn version_key(tenant: &TenantName, task: &TaskName, version: &VersionName) -> String {
         format!("{tenant}.version.{task}.{version}")
-    }
-
-    /// The subject of an entry in the bucket of unique keys.
-    pub fn unique_subject(tenant: &TenantName, digest: &str) -> String {
-        format!("$KV.{UNIQUE}.{tenant}.{digest}")
     }
 
     /// The key of a cancel in the control bucket.
@@ -466,6 +469,7 @@ mod tests {
                 asset::dead(&tenant),
                 format!("LOGS_{tenant}"),
                 format!("KV_{}", asset::results(&tenant)),
+                format!("KV_{}", asset::state(&tenant)),
                 format!("OBJ_{}", asset::components(&tenant)),
                 format!("OBJ_{}", asset::payloads(&tenant)),
             ];

@@ -40,8 +40,8 @@ pub(crate) enum Written {
     Conflict,
 }
 
-fn subject_of(client: &Client, id: &GroupId) -> String {
-    format!("$KV.{}.{}", asset::GROUPS, asset::group_key(&client.tenant, id))
+fn stream_of(client: &Client) -> String {
+    format!("KV_{}", asset::state(&client.tenant))
 }
 
 impl Client {
@@ -93,8 +93,8 @@ impl Client {
     }
 
     pub(crate) async fn group_with_revision(&self, id: &GroupId) -> Result<Option<(GroupRecord, u64)>, ReadError> {
-        let stream = format!("KV_{}", asset::GROUPS);
-        let stored = read::last(&self.nats, &stream, &subject_of(self, id), READ_TIMEOUT).await?;
+        let subject = asset::group_subject(&self.tenant, id);
+        let stored = read::last(&self.nats, &stream_of(self), &subject, READ_TIMEOUT).await?;
         let Some(stored) = stored.filter(|stored| !stored.is_tombstone()) else { return Ok(None) };
         let damaged =
             |error: serde_json::Error| ReadError::Damaged { what: stored.subject.clone(), reason: error.to_string() };
@@ -121,8 +121,8 @@ impl Client {
         let mut headers = HeaderMap::new();
         headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, revision.to_string());
         headers.insert(NATS_MESSAGE_TTL, kept());
-        let stream = format!("KV_{}", asset::GROUPS);
-        match publish::publish(&self.nats, &stream, &subject_of(self, &record.id), headers, body.into()).await {
+        let (stream, subject) = (stream_of(self), asset::group_subject(&self.tenant, &record.id));
+        match publish::publish(&self.nats, &stream, &subject, headers, body.into()).await {
             Ok(_) => Ok(Written::Yes),
             Err(PublishFault::WrongSequence) => Ok(Written::Conflict),
             Err(fault) => Err(failed(fault.to_string())),

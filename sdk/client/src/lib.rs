@@ -86,6 +86,6 @@ pub use replay::{ReplayOptions, Replayed};
 pub use run::RunError;
 pub use secrets::SecretError;
 pub use submit::{SubmitError, Submitted};
-pub use usage::{StoredBytes, TenantUsage};
+pub use usage::{StoredBytes, StoredLimits, TenantUsage};
 pub use wait::WaitError;
 pub use workers::WorkerError;

@@ -1,4 +1,4 @@
-//! Submitting jobs whose key makes them one with others. No worker takes part: the entry of a key in the shared bucket
+//! Submitting jobs whose key makes them one with others. No worker takes part: the entry of a key in the tenant's bucket
 //! is written under conditions, so that of many submissions at once one makes the job.
 //!
 //! The order makes every crash harmless. The entry comes first, with the id of the job; then the job, under that id and
@@ -110,7 +110,7 @@ impl Slot<'_> {
         headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.to_string());
         headers.insert("Nats-TTL", format!("{kept}s"));
         let body = serde_json::to_vec(entry).unwrap_or_default();
-        let stream = bucket();
+        let stream = self.stream();
         match publish::publish(&self.client.nats, &stream, &self.subject, headers, body.into()).await {
             Ok(ack) => Ok(Some(ack.sequence)),
             Err(PublishFault::WrongSequence) => Ok(None),
@@ -119,10 +119,14 @@ impl Slot<'_> {
     }
 
     async fn read(&self) -> Result<Option<Held>, SubmitError> {
-        let stored = read::last(&self.client.nats, &bucket(), &self.subject, READ_TIMEOUT).await;
+        let stored = read::last(&self.client.nats, &self.stream(), &self.subject, READ_TIMEOUT).await;
         let stored = stored.map_err(|error| self.unclear(&error))?;
         let entry = |stored: &Stored| serde_json::from_slice(&stored.payload).ok().filter(|_| !stored.is_tombstone());
         Ok(stored.map(|stored| Held { entry: entry(&stored), sequence: stored.sequence }))
+    }
+
+    fn stream(&self) -> String {
+        format!("KV_{}", asset::state(&self.client.tenant))
     }
 
     fn unclear(&self, error: &dyn std::fmt::Display) -> SubmitError {
@@ -220,8 +224,4 @@ impl Slot<'_> {
         let _another_was_faster = self.write(&Entry { at: now(), ..entry.clone() }, sequence).await;
         Ok(Some(Submitted { id: entry.id, existing: true, place: Place::Delayed { due } }))
     }
-}
-
-fn bucket() -> String {
-    format!("KV_{}", asset::UNIQUE)
 }

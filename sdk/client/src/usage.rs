@@ -3,9 +3,12 @@
 use crate::client::Client;
 use crate::read::{ReadError, Stored};
 use crate::scan::{self, Scan};
+use async_nats::jetstream::stream;
 use futures::TryStreamExt;
 use lovage_job::name::TenantName;
 use lovage_job::subject::asset;
+use lovage_job::tenant::TenantRecord;
+use lovage_job::unit::ByteSize;
 use lovage_job::usage::{self, Day, METERS, Used};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +25,19 @@ pub struct TenantUsage {
     pub total: Used,
     /// What is stored now.
     pub stored: StoredBytes,
+    /// How much may be stored.
+    pub limits: StoredLimits,
+}
+
+/// How many bytes a tenant may store. Nothing is without limit, or that nothing of it was stored yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct StoredLimits {
+    /// All but components, by the tenant's record.
+    pub storage: Option<ByteSize>,
+    /// What its tasks keep under keys, as the broker holds it.
+    pub keyvalue: Option<ByteSize>,
+    /// Blobs of its tasks, as the broker holds it.
+    pub blobs: Option<ByteSize>,
 }
 
 /// What a tenant has on the broker, in bytes of one copy.
@@ -39,39 +55,57 @@ pub struct StoredBytes {
     pub components: u64,
     /// Large payloads and outputs.
     pub payloads: u64,
-    /// What tasks keep: key-value buckets and blobs.
-    pub data: u64,
+    /// Keys that make jobs one, groups and checkpoints.
+    pub state: u64,
+    /// What tasks keep under keys.
+    pub keyvalue: u64,
+    /// Blobs of tasks.
+    pub blobs: u64,
 }
 
 impl StoredBytes {
     /// All of it.
     pub fn total(&self) -> u64 {
-        let parts = [self.jobs, self.results, self.dead, self.logs, self.components, self.payloads, self.data];
-        parts.into_iter().fold(0, u64::saturating_add)
+        self.counted().saturating_add(self.components)
     }
 
+    /// What counts to the quota of storage: all but components.
+    pub fn counted(&self) -> u64 {
+        let Self { jobs, results, dead, logs, components: _, payloads, state, keyvalue, blobs } = *self;
+        [jobs, results, dead, logs, payloads, state, keyvalue, blobs].into_iter().fold(0, u64::saturating_add)
+    }
+}
+
+impl TenantUsage {
     /// Adds a stream of `tenant`; whether it is one.
-    fn add(&mut self, tenant: &TenantName, stream: &str, bytes: u64) -> bool {
-        let place = if stream == asset::jobs(tenant) || stream == asset::schedules(tenant) {
-            &mut self.jobs
-        } else if stream == format!("KV_{}", asset::results(tenant)) {
-            &mut self.results
-        } else if stream == asset::dead(tenant) {
-            &mut self.dead
-        } else if stream == lovage_job::log::stream(tenant) {
-            &mut self.logs
-        } else if stream == format!("OBJ_{}", asset::components(tenant)) {
-            &mut self.components
-        } else if stream == format!("OBJ_{}", asset::payloads(tenant)) {
-            &mut self.payloads
-        } else if stream == format!("KV_{}", asset::keyvalue(tenant))
-            || stream == format!("OBJ_{}", asset::blobs(tenant))
-        {
-            &mut self.data
+    fn add(&mut self, tenant: &TenantName, info: &stream::Info) -> bool {
+        let (stored, limits, name) = (&mut self.stored, &mut self.limits, &info.config.name);
+        // one without a limit has none above nothing
+        let most = u64::try_from(info.config.max_bytes).ok().filter(|most| *most > 0).map(ByteSize);
+        let place = if *name == asset::jobs(tenant) || *name == asset::schedules(tenant) {
+            &mut stored.jobs
+        } else if *name == format!("KV_{}", asset::results(tenant)) {
+            &mut stored.results
+        } else if *name == asset::dead(tenant) {
+            &mut stored.dead
+        } else if *name == lovage_job::log::stream(tenant) {
+            &mut stored.logs
+        } else if *name == format!("OBJ_{}", asset::components(tenant)) {
+            &mut stored.components
+        } else if *name == format!("OBJ_{}", asset::payloads(tenant)) {
+            &mut stored.payloads
+        } else if *name == format!("KV_{}", asset::state(tenant)) {
+            &mut stored.state
+        } else if *name == format!("KV_{}", asset::keyvalue(tenant)) {
+            limits.keyvalue = most;
+            &mut stored.keyvalue
+        } else if *name == format!("OBJ_{}", asset::blobs(tenant)) {
+            limits.blobs = most;
+            &mut stored.blobs
         } else {
             return false;
         };
-        *place = place.saturating_add(bytes);
+        *place = place.saturating_add(info.state.bytes);
         true
     }
 }
@@ -88,8 +122,13 @@ impl Client {
     pub async fn usage(&self, since: Day) -> Result<TenantUsage, ReadError> {
         let mut all = self.usage_where(&usage::filter(&self.tenant), since).await?;
         let mut one = all.remove(&self.tenant).unwrap_or_default();
-        self.storage(|stream, bytes| {
-            one.stored.add(&self.tenant, stream, bytes);
+        for record in self.tenant_records().await? {
+            if record.tenant == self.tenant {
+                one.limits.storage = record.quota.storage;
+            }
+        }
+        self.each_stream(|info| {
+            one.add(&self.tenant, info);
         })
         .await?;
         Ok(one)
@@ -98,11 +137,11 @@ impl Client {
     /// What each tenant has used since a day, that day included, and stores now. For operators.
     pub async fn usage_of_all(&self, since: Day) -> Result<BTreeMap<TenantName, TenantUsage>, ReadError> {
         let mut all = self.usage_where("lovage.*.meter.>", since).await?;
-        for tenant in self.tenant_names().await? {
-            all.entry(tenant).or_default();
+        for record in self.tenant_records().await? {
+            all.entry(record.tenant).or_default().limits.storage = record.quota.storage;
         }
-        self.storage(|stream, bytes| {
-            let found = all.iter_mut().any(|(tenant, usage)| usage.stored.add(tenant, stream, bytes));
+        self.each_stream(|info| {
+            let found = all.iter_mut().any(|(tenant, usage)| usage.add(tenant, info));
             let _a_stream_of_all_tenants_is_nobodys = found;
         })
         .await?;
@@ -128,21 +167,21 @@ impl Client {
         Ok(all)
     }
 
-    /// The names of the tenants that are noted.
-    async fn tenant_names(&self) -> Result<Vec<TenantName>, ReadError> {
+    /// The records of tenants that can be read.
+    async fn tenant_records(&self) -> Result<Vec<TenantRecord>, ReadError> {
         let prefix = format!("$KV.{}.", asset::TENANTS);
         let scan = Scan { filter: format!("{prefix}>"), messages_max: COUNTERS_MAX };
         let stored = scan::forward(&self.nats, &format!("KV_{}", asset::TENANTS), &scan).await?;
         let there = stored.iter().filter(|stored| !stored.is_tombstone());
-        Ok(there.filter_map(|stored| stored.subject.strip_prefix(&prefix)?.parse().ok()).collect())
+        Ok(there.filter_map(|stored| serde_json::from_slice(&stored.payload).ok()).collect())
     }
 
-    /// Tells the name and the bytes of each stream.
-    async fn storage(&self, mut each: impl FnMut(&str, u64)) -> Result<(), ReadError> {
+    /// Tells of each stream.
+    async fn each_stream(&self, mut each: impl FnMut(&stream::Info)) -> Result<(), ReadError> {
         let mut streams = self.jetstream.streams();
         let refused = |error: String| ReadError::Refused { asset: "the list of streams".to_owned(), reason: error };
         while let Some(info) = streams.try_next().await.map_err(|error| refused(error.to_string()))? {
-            each(&info.config.name, info.state.bytes);
+            each(&info);
         }
         Ok(())
     }

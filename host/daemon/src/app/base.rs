@@ -3,7 +3,6 @@
 use super::upkeep::{follow_cancels, follow_catalog, follow_deaths, follow_rules, keep_leases, log_end};
 use super::{WorkerOptions, ground};
 use crate::audit::Auditor;
-use crate::config::StorageFile;
 use crate::egress::{Egress, Names};
 use crate::intake::Intake;
 use crate::lease::Leases;
@@ -12,6 +11,7 @@ use crate::nats::broker::NatsBroker;
 use crate::nats::control::Cancels;
 use crate::nats::deaths::DeathNotes;
 use crate::nats::errands::NatsErrands;
+use crate::nats::headroom::Headroom;
 use crate::nats::logs::Logs;
 use crate::nats::meter::Meters;
 use crate::nats::permits::Permits;
@@ -21,7 +21,7 @@ use crate::nats::room::watch_over;
 use crate::nats::rules::Rules;
 use crate::nats::secrets::SecretStore;
 use crate::nats::settle::Settler;
-use crate::nats::storage::{NatsStorage, StorageQuota};
+use crate::nats::storage::{NatsStorage, StorageLimits};
 use crate::nats::store::{Catalog, Components, Payloads, Results};
 use crate::nats::topology::TopologyConfig;
 use crate::pipeline::{GuestsConfig, Heard, Running, Shared};
@@ -64,6 +64,7 @@ pub(super) struct Base {
     pub(super) rules: Arc<Rules>,
     pub(super) book: Arc<TenantBook>,
     usage: Arc<Usage>,
+    headroom: Arc<Headroom>,
     cancels: Arc<Cancels>,
 }
 
@@ -71,7 +72,13 @@ impl Base {
     /// What is there before anything is asked of the broker.
     pub(super) fn new(options: WorkerOptions, client: Client) -> Self {
         let file = &options.file;
-        let topology = TopologyConfig { replicas: file.replicas, jobs_max: file.jobs_max, ..TopologyConfig::default() };
+        let topology = TopologyConfig {
+            replicas: file.replicas,
+            jobs_max: file.jobs_max,
+            keyvalue: file.storage.keyvalue,
+            blobstore: file.storage.blobstore,
+            ..TopologyConfig::default()
+        };
         let concurrency = file.concurrency.unwrap_or(8 * cores());
         Self {
             js: jetstream::new(client.clone()),
@@ -86,6 +93,7 @@ impl Base {
             rules: Arc::default(),
             book: Arc::default(),
             usage: Arc::default(),
+            headroom: Arc::default(),
             cancels: Arc::default(),
         }
     }
@@ -151,7 +159,7 @@ impl Base {
             courier: Arc::new(HttpCourier::new(client.clone(), Handle::current(), file.webhook.allow_private)),
             egress: Arc::new(Egress::new(Handle::current(), Names::System, file.egress.allow_private)),
             auditor,
-            errands: Arc::new(NatsErrands::open(client.clone(), &self.js).await?),
+            errands: Arc::new(NatsErrands::new(client.clone())),
             usage: self.usage.clone(),
             storage: Arc::new(self.storage().await?),
             fanout: file.submit.fanout,
@@ -161,10 +169,10 @@ impl Base {
 
     /// What tasks keep.
     async fn storage(&self) -> anyhow::Result<NatsStorage> {
-        let StorageFile { keyvalue, blobstore } = self.options.file.storage;
-        let quota = StorageQuota { keyvalue, blobstore, replicas: self.topology.replicas };
+        let (book, headroom) = (self.book.clone(), self.headroom.clone());
+        let limits = StorageLimits { topology: self.topology, book, headroom };
         let secrets = SecretStore::open(&self.js, self.topology).await?;
-        Ok(NatsStorage::new(self.js.clone(), quota, secrets, self.options.keys.clone()))
+        Ok(NatsStorage::new(self.js.clone(), limits, secrets, self.options.keys.clone()))
     }
 
     /// Keeps what this worker has of the broker: leases, permits, and ends on their way.
@@ -177,7 +185,8 @@ impl Base {
 
     /// Counts what tenants use, and holds them to it.
     pub(super) fn count(&self) -> Arc<Allowances> {
-        let allowances = Allowances::new(self.book.clone(), self.usage.clone(), self.rules.clone());
+        let (book, usage, rules) = (self.book.clone(), self.usage.clone(), self.rules.clone());
+        let allowances = Allowances::new(book, usage, rules, self.headroom.clone());
         self.tracker.spawn(allowances.clone().run(self.stop_intake.clone()));
         let (js, book) = (self.js.clone(), self.book.clone());
         self.tracker.spawn(watch_over(js, book, allowances.clone(), self.stop_intake.clone()));

@@ -68,7 +68,7 @@ fn one(tenant: &TenantName, usage: &TenantUsage, output: Output) -> Result<Exit,
     if output.json {
         output.value(&serde_json::json!({
             "tenant": tenant, "days": usage.days, "total": usage.total, "stored": usage.stored,
-            "stored_bytes": usage.stored.total(),
+            "stored_bytes": usage.stored.total(), "limits": usage.limits,
         }))?;
         return Ok(Exit::Done);
     }
@@ -80,11 +80,14 @@ fn one(tenant: &TenantName, usage: &TenantUsage, output: Output) -> Result<Exit,
         output.table(&HEADS, rows)?;
     }
     output.line(&format!("stored: {}", stored(&usage.stored)))?;
+    for (what, bytes, most) in limited(usage) {
+        output.line(&format!("of {what}: {} of {most}", size(bytes)))?;
+    }
     Ok(Exit::Done)
 }
 
 fn stored(bytes: &StoredBytes) -> String {
-    let StoredBytes { jobs, results, dead, logs, components, payloads, data } = *bytes;
+    let StoredBytes { jobs, results, dead, logs, components, payloads, state, keyvalue, blobs } = *bytes;
     let parts = [
         ("jobs", jobs),
         ("results", results),
@@ -92,7 +95,9 @@ fn stored(bytes: &StoredBytes) -> String {
         ("logs", logs),
         ("components", components),
         ("payloads", payloads),
-        ("data of tasks", data),
+        ("keys, groups and checkpoints", state),
+        ("key-value", keyvalue),
+        ("blobs", blobs),
     ];
     let parts: Vec<_> =
         parts.iter().filter(|(_, bytes)| *bytes > 0).map(|(what, bytes)| format!("{what} {}", size(*bytes))).collect();
@@ -102,12 +107,25 @@ fn stored(bytes: &StoredBytes) -> String {
     }
 }
 
+/// What has a limit, how many bytes are stored of it, and the limit.
+fn limited(usage: &TenantUsage) -> Vec<(&'static str, u64, ByteSize)> {
+    let (stored, limits) = (&usage.stored, &usage.limits);
+    [
+        ("storage, all but components", stored.counted(), limits.storage),
+        ("key-value", stored.keyvalue, limits.keyvalue),
+        ("blobs", stored.blobs, limits.blobs),
+    ]
+    .into_iter()
+    .filter_map(|(what, bytes, most)| most.map(|most| (what, bytes, most)))
+    .collect()
+}
+
 fn all(usage: &BTreeMap<TenantName, TenantUsage>, output: Output) -> Result<Exit, Failure> {
     if output.json {
         for (tenant, usage) in usage {
             output.value(&serde_json::json!({
                 "tenant": tenant, "total": usage.total, "stored": usage.stored,
-                "stored_bytes": usage.stored.total(),
+                "stored_bytes": usage.stored.total(), "limits": usage.limits,
             }))?;
         }
         return Ok(Exit::Done);

@@ -1,12 +1,13 @@
 //! Whose jobs wait because the tenant has used up what it may use of a day, or stores as much as it may. They stay in
 //! their queues, and nobody asks for them until the next day of UTC, a raised quota, or room.
 
+use super::headroom::Headroom;
 use super::rules::Rules;
 use crate::clock::now;
 use crate::tenant_book::TenantBook;
 use crate::usage::Usage;
 use lovage_job::name::TenantName;
-use lovage_job::tenant::Spent;
+use lovage_job::tenant::{Quota, Spent};
 use lovage_job::usage::Day;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,14 +23,16 @@ pub struct Allowances {
     book: Arc<TenantBook>,
     usage: Arc<Usage>,
     rules: Arc<Rules>,
+    /// How much more the tasks of each may keep.
+    headroom: Arc<Headroom>,
     /// Whose streams hold as much as they may.
     full: Mutex<HashSet<TenantName>>,
 }
 
 impl Allowances {
     /// Allowances of the tenants of a book; [`Allowances::run`] must run beside them.
-    pub fn new(book: Arc<TenantBook>, usage: Arc<Usage>, rules: Arc<Rules>) -> Arc<Self> {
-        Arc::new(Self { book, usage, rules, full: Mutex::default() })
+    pub fn new(book: Arc<TenantBook>, usage: Arc<Usage>, rules: Arc<Rules>, headroom: Arc<Headroom>) -> Arc<Self> {
+        Arc::new(Self { book, usage, rules, headroom, full: Mutex::default() })
     }
 
     /// Looks at everyone whenever something was counted or a record changed, until `stop`.
@@ -46,18 +49,25 @@ impl Allowances {
         }
     }
 
-    /// Notes whether a tenant's streams hold as much as they may.
-    pub fn set_full(&self, tenant: &TenantName, full: bool) {
-        match full {
+    /// Notes how much a tenant stores, in bytes, and what follows from it under its quota.
+    pub fn set_stored(&self, tenant: &TenantName, quota: &Quota, stored: u64) {
+        match quota.storage {
+            Some(_) => self.headroom.set(tenant, stored),
+            None => self.headroom.forget(tenant),
+        }
+        let changed = match quota.is_full(stored) {
             true => self.full().insert(tenant.clone()),
             false => self.full().remove(tenant),
         };
-        self.look_at(tenant, Day::of(now()));
+        if changed {
+            self.look_at(tenant, Day::of(now()));
+        }
     }
 
     /// Forgets a tenant that was removed.
     pub fn forget(&self, tenant: &TenantName) {
         self.full().remove(tenant);
+        self.headroom.forget(tenant);
         self.usage.forget(tenant);
         self.rules.set_spent(tenant, None);
     }

@@ -1,6 +1,6 @@
 //! Blobs: one object store for each tenant, whose objects are `<container>/<encoded name>`.
 
-use super::storage::{StorageQuota, unavailable};
+use super::storage::{StorageLimits, unavailable};
 use crate::storage::{Blob, BlobInfo, StorageFault};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::object_store::{self, ObjectInfo, ObjectMetadata, ObjectStore};
@@ -16,6 +16,8 @@ use tokio::io::AsyncReadExt;
 
 /// Chunks of objects: large enough to be few, small enough for one message of a server with the usual limit.
 const CHUNK_BYTES: usize = 256 << 10;
+/// What a blob takes on the broker beside its bytes, at most: its record, and the headers and subjects of its chunks.
+const BESIDE_BYTES: u64 = 16 << 10;
 /// Bytes of one read.
 const READ_BYTES: usize = 64 << 10;
 
@@ -23,12 +25,12 @@ const READ_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Blobs {
     js: Context,
-    quota: StorageQuota,
+    limits: StorageLimits,
 }
 
 impl Blobs {
-    pub(super) fn new(js: Context, quota: StorageQuota) -> Self {
-        Self { js, quota }
+    pub(super) fn new(js: Context, limits: StorageLimits) -> Self {
+        Self { js, limits }
     }
 
     async fn open(&self, tenant: &TenantName) -> Result<ObjectStore, StorageFault> {
@@ -39,9 +41,9 @@ impl Blobs {
         let config = object_store::Config {
             bucket: bucket.clone(),
             description: Some(format!("blobs of tasks of {tenant}")),
-            max_bytes: i64::try_from(self.quota.blobstore.0).unwrap_or(i64::MAX),
+            max_bytes: i64::try_from(self.limits.blobstore(tenant).0).unwrap_or(i64::MAX),
             storage: StorageType::File,
-            num_replicas: self.quota.replicas,
+            num_replicas: self.limits.topology.replicas,
             ..object_store::Config::default()
         };
         match self.js.create_object_store(config).await {
@@ -88,7 +90,9 @@ impl Blobs {
     }
 
     pub(super) async fn put(&self, blob: Blob<'_>, bytes: Vec<u8>) -> Result<(), StorageFault> {
+        self.limits.take(blob.tenant, bytes.len())?;
         let store = self.open(blob.tenant).await?;
+        self.fits(blob.tenant, bytes.len()).await?;
         let message_max = self.js.client().max_payload();
         let metadata = ObjectMetadata {
             name: object(blob),
@@ -100,11 +104,26 @@ impl Blobs {
         put.map(|_| ()).map_err(|error| {
             let text = chain(&error);
             if text.contains("maximum bytes exceeded") || text.contains("insufficient") {
-                let most = self.quota.blobstore;
-                return StorageFault::Limit(format!("the tenant's containers are full: they hold {most} at most"));
+                return self.full(blob.tenant);
             }
             fault(text)
         })
+    }
+
+    /// Refuses a blob that will not fit before any of it is put: the chunks of one that is refused half-way stay.
+    async fn fits(&self, tenant: &TenantName, bytes: usize) -> Result<(), StorageFault> {
+        let stream = self.js.get_stream(format!("OBJ_{}", asset::blobs(tenant))).await.map_err(fault)?;
+        let (held, most) = (stream.cached_info().state.bytes, stream.cached_info().config.max_bytes);
+        let after = held.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX)).saturating_add(BESIDE_BYTES);
+        match u64::try_from(most) {
+            Ok(most @ 1..) if after > most => Err(self.full(tenant)),
+            _ => Ok(()),
+        }
+    }
+
+    fn full(&self, tenant: &TenantName) -> StorageFault {
+        let most = self.limits.blobstore(tenant);
+        StorageFault::Limit(format!("the tenant's containers are full: they hold {most} at most"))
     }
 
     /// Removes a blob, and the mark that the store leaves in its place.

@@ -2,24 +2,21 @@
 //!
 //! Changes name the revision that they were made from, so those of all workers are one after another.
 
-use super::api::{PublishReply, WRONG_LAST_SEQUENCE};
+use super::api::WRONG_LAST_SEQUENCE;
+use super::keys::{self, KeyError};
 use super::lots;
-use super::storage::{StorageQuota, unavailable};
+use super::storage::{StorageLimits, unavailable};
+use super::topology;
 use crate::storage::{Key, Page, Revised, StorageFault};
+use async_nats::HeaderMap;
 use async_nats::jetstream::{Context, kv};
-use async_nats::{HeaderMap, RequestErrorKind};
 use bytes::Bytes;
 use lovage_job::name::{BucketName, TenantName};
 use lovage_job::storage::{PAGE_KEYS_MAX, decoded};
 use lovage_job::subject::asset;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-/// How long the broker may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// How long the mark of a removed key stays, so that others see the removal.
-const MARK_KEPT: Duration = Duration::from_secs(60);
 /// The stream has no room for more.
 const FULL: [u32; 3] = [10_047, 10_077, 10_122];
 
@@ -27,40 +24,23 @@ const FULL: [u32; 3] = [10_047, 10_077, 10_122];
 #[derive(Debug)]
 pub(super) struct Buckets {
     js: Context,
-    quota: StorageQuota,
-    /// The tenants whose bucket is there, with the quota of this worker.
+    limits: StorageLimits,
+    /// The tenants whose bucket is there.
     made: Mutex<HashSet<TenantName>>,
 }
 
 impl Buckets {
-    pub(super) fn new(js: Context, quota: StorageQuota) -> Self {
-        Self { js, quota, made: Mutex::default() }
+    pub(super) fn new(js: Context, limits: StorageLimits) -> Self {
+        Self { js, limits, made: Mutex::default() }
     }
 
     pub(super) async fn value(&self, key: Key<'_>) -> Result<Revised, StorageFault> {
-        let stream = asset::keyvalue(key.tenant);
         let subject = asset::keyvalue_subject(key.tenant, key.bucket, key.key);
-        let client = self.js.client();
-        let asked = client.request(format!("$JS.API.DIRECT.GET.KV_{stream}.{subject}"), Bytes::new());
-        let reply = match tokio::time::timeout(ANSWER_WITHIN, asked).await.map_err(fault)? {
-            Ok(reply) => reply,
-            // nothing was ever put
-            Err(error) if error.kind() == RequestErrorKind::NoResponders => return Ok((None, 0)),
-            Err(error) => return Err(fault(error)),
-        };
-        match reply.status.map(|status| status.as_u16()) {
-            Some(404) => return Ok((None, 0)),
-            Some(status) => return Err(fault(format_args!("the broker answered {status}"))),
-            None => {}
-        }
-        let headers = reply.headers.unwrap_or_default();
-        let revision = headers.get("Nats-Sequence").and_then(|text| text.as_str().parse().ok());
-        let revision = revision.ok_or_else(|| fault("the answer names no sequence"))?;
-        let gone = headers.get("KV-Operation").is_some() || headers.get("Nats-Marker-Reason").is_some();
-        Ok(((!gone).then_some(reply.payload), revision))
+        keys::get(&self.js.client(), &asset::keyvalue(key.tenant), &subject).await.map_err(fault)
     }
 
     pub(super) async fn put(&self, key: Key<'_>, value: Bytes, expected: Option<u64>) -> Result<bool, StorageFault> {
+        self.limits.take(key.tenant, value.len())?;
         let mut headers = HeaderMap::new();
         if let Some(revision) = expected {
             headers.insert("Nats-Expected-Last-Subject-Sequence", revision.to_string());
@@ -72,32 +52,25 @@ impl Buckets {
         if let (None, _) = self.value(key).await? {
             return Ok(());
         }
-        let mut headers = HeaderMap::new();
-        headers.insert("KV-Operation", "PURGE");
-        headers.insert("Nats-Rollup", "sub");
-        headers.insert("Nats-TTL", format!("{}s", MARK_KEPT.as_secs()));
-        self.publish(key, headers, Bytes::new()).await.map(|_| ())
+        self.publish(key, keys::removal(), Bytes::new()).await.map(|_| ())
     }
 
     /// Whether the message was stored; not where the key has another revision than the headers name.
     async fn publish(&self, key: Key<'_>, headers: HeaderMap, value: Bytes) -> Result<bool, StorageFault> {
         self.ensure(key.tenant).await?;
         let subject = asset::keyvalue_subject(key.tenant, key.bucket, key.key);
-        let request = async_nats::Request::new().headers(headers).payload(value).timeout(Some(ANSWER_WITHIN));
-        let reply = self.js.client().send_request(subject, request).await.map_err(|error| {
-            // the bucket may have been removed with its tenant; the next call makes it again, where there is one
-            self.made().remove(key.tenant);
-            fault(error)
-        })?;
-        let reply: PublishReply = serde_json::from_slice(&reply.payload).map_err(fault)?;
-        match reply.error {
-            None => Ok(true),
-            Some(error) if error.err_code == WRONG_LAST_SEQUENCE => Ok(false),
-            Some(error) if FULL.contains(&error.err_code) => {
-                let text = format!("the tenant's buckets are full: they hold {} at most", self.quota.keyvalue);
-                Err(StorageFault::Limit(text))
+        match keys::put(&self.js.client(), subject, headers, value).await {
+            Ok(()) => Ok(true),
+            Err(KeyError::Refused(WRONG_LAST_SEQUENCE, _)) => Ok(false),
+            Err(KeyError::Refused(code, _)) if FULL.contains(&code) => {
+                let most = self.limits.keyvalue(key.tenant);
+                Err(StorageFault::Limit(format!("the tenant's buckets are full: they hold {most} at most")))
             }
-            Some(error) => Err(fault(error.description)),
+            Err(error) => {
+                // the bucket may have been removed with its tenant; the next call makes it again, where there is one
+                self.made().remove(key.tenant);
+                Err(fault(error))
+            }
         }
     }
 
@@ -113,7 +86,7 @@ impl Buckets {
         Ok((keys.collect(), next))
     }
 
-    /// Makes the tenant's bucket, or puts this worker's quota on it.
+    /// Makes the tenant's bucket, unless it is there: its limit follows the tenant's record by itself then.
     async fn ensure(&self, tenant: &TenantName) -> Result<(), StorageFault> {
         if self.made().contains(tenant) {
             return Ok(());
@@ -122,12 +95,12 @@ impl Buckets {
             bucket: asset::keyvalue(tenant),
             description: format!("what tasks of {tenant} keep under keys"),
             history: 1,
-            max_bytes: i64::try_from(self.quota.keyvalue.0).unwrap_or(i64::MAX),
-            num_replicas: self.quota.replicas,
-            limit_markers: Some(MARK_KEPT),
+            max_bytes: i64::try_from(self.limits.keyvalue(tenant).0).unwrap_or(i64::MAX),
+            num_replicas: self.limits.topology.replicas,
+            limit_markers: Some(keys::MARK_KEPT),
             ..kv::Config::default()
         };
-        self.js.create_or_update_key_value(config).await.map_err(fault)?;
+        topology::bucket_of(&self.js, config).await.map_err(fault)?;
         self.made().insert(tenant.clone());
         Ok(())
     }

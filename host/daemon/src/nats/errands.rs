@@ -1,12 +1,12 @@
-//! Errands of guests on the broker: children by the client that everybody uses, checkpoints in a bucket of their own.
+//! Errands of guests on the broker: children by the client that everybody uses, checkpoints in the tenant's bucket.
 //!
-//! The bucket's keys are `<tenant>.<job>.<name>`. What a job that ended without completing has kept stays for a replay
-//! of its dead letter and goes away by age.
+//! What a job that ended without completing has kept stays for a replay of its dead letter and goes away by age.
 
+use super::keys::{self, KeyError};
 use super::store::Results;
 use crate::errands::{ChildFault, Errands, LEDGER};
 use crate::ports::BrokerError;
-use async_nats::jetstream::{Context, kv};
+use async_nats::HeaderMap;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -25,32 +25,30 @@ const RESULT_TRIES: u32 = 10;
 const RESULT_PAUSE: Duration = Duration::from_secs(2);
 /// Jobs whose values wait to be forgotten; more are left to their age.
 const FORGETTING_MAX: usize = 256;
-/// How long the mark of a forgotten value stays.
-const MARK_KEPT: Duration = Duration::from_secs(60);
+/// How long a checkpoint is kept: as long as a dead letter may be replayed, after the longest that one attempt puts the
+/// next one off.
+const CHECKPOINTS_KEPT: Duration = Duration::from_secs(60 * 86_400);
 
 /// Runs errands on the broker.
 #[derive(Debug)]
 pub struct NatsErrands {
     nats: async_nats::Client,
     clients: Mutex<HashMap<TenantName, Client>>,
-    bucket: kv::Store,
     results: Results,
     forgetting: Arc<Semaphore>,
     runtime: tokio::runtime::Handle,
 }
 
 impl NatsErrands {
-    /// Opens the bucket of checkpoints, which must be there.
-    pub async fn open(nats: async_nats::Client, js: &Context) -> Result<Self, BrokerError> {
-        let bucket = js.get_key_value(asset::CHECKPOINTS).await;
-        Ok(Self {
-            bucket: bucket.map_err(|error| BrokerError(format!("checkpoints: {error}")))?,
+    /// Runs errands over a connection, and on this runtime.
+    pub fn new(nats: async_nats::Client) -> Self {
+        Self {
             results: Results::new(nats.clone()),
             nats,
             clients: Mutex::default(),
             forgetting: Arc::new(Semaphore::new(FORGETTING_MAX)),
             runtime: tokio::runtime::Handle::current(),
-        })
+        }
     }
 
     /// The client of a tenant, which remembers what its tasks take.
@@ -88,9 +86,10 @@ impl Errands for NatsErrands {
         value: Bytes,
     ) -> BoxFuture<'a, Result<(), BrokerError>> {
         async move {
-            // returns with the stream's acknowledgement
-            let kept = self.bucket.put(key(tenant, id, name), value).await;
-            kept.map(|_| ()).map_err(|error| BrokerError(format!("checkpoint: {error}")))
+            let mut headers = HeaderMap::new();
+            headers.insert("Nats-TTL", format!("{}s", CHECKPOINTS_KEPT.as_secs()));
+            let subject = asset::checkpoint_subject(tenant, id, name);
+            keys::put(&self.nats, subject, headers, value).await.map_err(failed)
         }
         .boxed()
     }
@@ -101,20 +100,16 @@ impl Errands for NatsErrands {
         id: &'a JobId,
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Bytes>, BrokerError>> {
-        async move {
-            let found = self.bucket.get(key(tenant, id, name)).await;
-            found.map_err(|error| BrokerError(format!("checkpoint: {error}")))
-        }
-        .boxed()
+        async move { value(&self.nats, tenant, id, name).await }.boxed()
     }
 
     fn forget(&self, tenant: &TenantName, id: &JobId) {
         let Ok(place) = self.forgetting.clone().try_acquire_owned() else { return };
-        let (bucket, results, tenant, id) = (self.bucket.clone(), self.results.clone(), tenant.clone(), id.clone());
+        let (nats, results, tenant, id) = (self.nats.clone(), self.results.clone(), tenant.clone(), id.clone());
         // ends by itself after its tries; what a worker that stops does not get to goes away by age
         self.runtime.spawn(async move {
             if has_ended(&results, &tenant, &id).await
-                && let Err(error) = clear(&bucket, &tenant, &id).await
+                && let Err(error) = clear(&nats, &tenant, &id).await
             {
                 tracing::debug!(job.id = %id, error = %error, "checkpoints are left to their age");
             }
@@ -123,8 +118,18 @@ impl Errands for NatsErrands {
     }
 }
 
-fn key(tenant: &TenantName, id: &JobId, name: &str) -> String {
-    format!("{tenant}.{id}.{name}")
+async fn value(
+    nats: &async_nats::Client,
+    tenant: &TenantName,
+    id: &JobId,
+    name: &str,
+) -> Result<Option<Bytes>, BrokerError> {
+    let subject = asset::checkpoint_subject(tenant, id, name);
+    keys::get(nats, &asset::state(tenant), &subject).await.map(|(value, _)| value).map_err(failed)
+}
+
+fn failed(error: KeyError) -> BrokerError {
+    BrokerError(format!("checkpoint: {error}"))
 }
 
 /// Waits for the result: a job that ran again because its result was not written would miss what it had kept.
@@ -140,13 +145,13 @@ async fn has_ended(results: &Results, tenant: &TenantName, id: &JobId) -> bool {
 
 /// Removes a job's values, and last its ledger, which names them: what is left of a removal that stops in between can
 /// still be found, and goes away by age.
-async fn clear(bucket: &kv::Store, tenant: &TenantName, id: &JobId) -> Result<(), BrokerError> {
-    let failed = |error: &dyn std::fmt::Display| BrokerError(format!("checkpoints: {error}"));
-    let Some(value) = bucket.get(key(tenant, id, LEDGER)).await.map_err(|error| failed(&error))? else { return Ok(()) };
-    let ledger: Ledger = serde_json::from_slice(&value).map_err(|error| failed(&error))?;
+async fn clear(nats: &async_nats::Client, tenant: &TenantName, id: &JobId) -> Result<(), BrokerError> {
+    let Some(value) = value(nats, tenant, id, LEDGER).await? else { return Ok(()) };
+    let ledger: Ledger =
+        serde_json::from_slice(&value).map_err(|error| BrokerError(format!("the ledger of {id}: {error}")))?;
     for name in ledger.names().chain([LEDGER]) {
-        let purged = bucket.purge_with_ttl(key(tenant, id, name), MARK_KEPT).await;
-        purged.map_err(|error| failed(&error))?;
+        let subject = asset::checkpoint_subject(tenant, id, name);
+        keys::put(nats, subject, keys::removal(), Bytes::new()).await.map_err(failed)?;
     }
     Ok(())
 }

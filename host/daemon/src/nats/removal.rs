@@ -95,7 +95,6 @@ async fn remove_keys(js: &Context, tenant: &TenantName) -> Result<u64, RemovalEr
             false => purge(js, bucket, tenant).await?,
         };
     }
-    keys += purge(js, asset::CHECKPOINTS, tenant).await?;
     for stream in SHARED_STREAMS {
         keys += purge_stream(js, stream, tenant).await?;
     }

@@ -1,5 +1,6 @@
 //! Looks now and then how much each tenant with a quota for it stores. One with too many schedules cannot delay more
-//! jobs until some are through; of one that stores too much, jobs wait until something expired or was removed.
+//! jobs until some are through; of one that stores too much, tasks can keep no more and jobs wait, until something
+//! expired or was removed.
 
 use super::allowance::Allowances;
 use super::quotas;
@@ -20,12 +21,12 @@ const BETWEEN: Duration = Duration::from_millis(20);
 
 /// Looks at every tenant in turn, until `stop`.
 pub async fn watch_over(js: Context, book: Arc<TenantBook>, allowances: Arc<Allowances>, stop: CancellationToken) {
-    let (mut closed, mut full) = (HashSet::new(), HashSet::new());
+    let mut closed = HashSet::new();
     while !stop.is_cancelled() {
         for record in book.all() {
             let (tenant, quota) = (&record.tenant, &record.quota);
             look_at_delays(&js, tenant, quota, &mut closed).await;
-            look_at_storage(&js, tenant, quota, &allowances, &mut full).await;
+            look_at_storage(&js, tenant, quota, &allowances).await;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(BETWEEN) => {}
@@ -42,8 +43,8 @@ async fn look_at_delays(js: &Context, tenant: &TenantName, quota: &Quota, closed
     let over = match quota.delayed {
         None => false,
         Some(most) => match quotas::held(js, &asset::schedules(tenant)).await {
-            Some((stored, _)) => stored >= most,
-            None => return,
+            Ok((stored, _)) => stored >= most,
+            Err(error) => return tracing::debug!(tenant = %tenant, error = %error, "schedules not counted"),
         },
     };
     // one that another worker closed, or this one before it was started again, is found here once
@@ -63,22 +64,16 @@ async fn look_at_delays(js: &Context, tenant: &TenantName, quota: &Quota, closed
     }
 }
 
-async fn look_at_storage(
-    js: &Context,
-    tenant: &TenantName,
-    quota: &Quota,
-    allowances: &Allowances,
-    full: &mut HashSet<TenantName>,
-) {
+async fn look_at_storage(js: &Context, tenant: &TenantName, quota: &Quota, allowances: &Allowances) {
     let mut bytes: u64 = 0;
     if quota.storage.is_some() {
         for stream in quotas::streams(tenant) {
-            bytes = bytes.saturating_add(quotas::held(js, &stream).await.map_or(0, |(_, bytes)| bytes));
+            match quotas::held(js, &stream).await {
+                Ok((_, held)) => bytes = bytes.saturating_add(held),
+                // what cannot be counted is not taken for nothing: what was found before holds on
+                Err(error) => return tracing::debug!(tenant = %tenant, error = %error, "storage not counted"),
+            }
         }
     }
-    let over = quota.storage.is_some_and(|most| bytes >= most.0);
-    let changed = if over { full.insert(tenant.clone()) } else { full.remove(tenant) };
-    if changed {
-        allowances.set_full(tenant, over);
-    }
+    allowances.set_stored(tenant, quota, bytes);
 }

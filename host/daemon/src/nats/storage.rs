@@ -1,11 +1,14 @@
 //! What tasks keep, on the broker: for each tenant a bucket of keys and an object store of blobs, both made when first
-//! used, with a quota in bytes that the broker keeps; and one bucket of sealed secrets for all.
+//! used, with a limit in bytes that the broker keeps; and one bucket of sealed secrets for all.
 
 use super::blobs::Blobs;
 use super::buckets::Buckets;
+use super::headroom::Headroom;
 use super::secrets::SecretStore;
+use super::topology::TopologyConfig;
 use crate::secrets::{KEY_VARIABLE, KeyRing, open};
 use crate::storage::{Blob, BlobInfo, Key, Page, Revised, Storage, StorageFault, Stored};
+use crate::tenant_book::TenantBook;
 use async_nats::jetstream::Context;
 use bytes::Bytes;
 use futures::FutureExt;
@@ -13,16 +16,40 @@ use lovage_job::name::{BucketName, ContainerName, SecretName, TenantName};
 use lovage_job::secret::SecretBytes;
 use lovage_job::unit::{ByteSize, UnixMs};
 use std::fmt::Display;
+use std::sync::Arc;
 
-/// How much a tenant may keep, and how many copies are kept of it.
-#[derive(Debug, Clone, Copy)]
-pub struct StorageQuota {
-    /// Keys and values.
-    pub keyvalue: ByteSize,
-    /// Blobs.
-    pub blobstore: ByteSize,
-    /// Copies.
-    pub replicas: usize,
+/// How much each tenant's tasks may keep.
+#[derive(Debug, Clone)]
+pub struct StorageLimits {
+    /// The limits of tenants whose records name none.
+    pub topology: TopologyConfig,
+    /// The records.
+    pub book: Arc<TenantBook>,
+    /// What is left of each tenant's quota of storage, by this worker's count.
+    pub headroom: Arc<Headroom>,
+}
+
+impl StorageLimits {
+    /// Bytes of the tenant's keys and values.
+    pub(super) fn keyvalue(&self, tenant: &TenantName) -> ByteSize {
+        self.book.get(tenant).and_then(|record| record.quota.keyvalue).unwrap_or(self.topology.keyvalue)
+    }
+
+    /// Bytes of the tenant's blobs.
+    pub(super) fn blobstore(&self, tenant: &TenantName) -> ByteSize {
+        self.book.get(tenant).and_then(|record| record.quota.blobstore).unwrap_or(self.topology.blobstore)
+    }
+
+    /// Takes room in the tenant's storage.
+    pub(super) fn take(&self, tenant: &TenantName, bytes: usize) -> Result<(), StorageFault> {
+        let Some(record) = self.book.get(tenant) else { return Ok(()) };
+        match (self.headroom.take(tenant, &record.quota, bytes), record.quota.storage) {
+            (false, Some(most)) => Err(StorageFault::Limit(format!(
+                "the tenant stores nearly as much as it may, with its jobs, results and all else: {most}"
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Keeps what tasks store on the broker.
@@ -36,8 +63,8 @@ pub struct NatsStorage {
 
 impl NatsStorage {
     /// Stores over a connection. Secrets need keys.
-    pub fn new(js: Context, quota: StorageQuota, secrets: SecretStore, keys: Option<KeyRing>) -> Self {
-        Self { buckets: Buckets::new(js.clone(), quota), blobs: Blobs::new(js, quota), secrets, keys }
+    pub fn new(js: Context, limits: StorageLimits, secrets: SecretStore, keys: Option<KeyRing>) -> Self {
+        Self { buckets: Buckets::new(js.clone(), limits.clone()), blobs: Blobs::new(js, limits), secrets, keys }
     }
 
     async fn open_secret(&self, tenant: &TenantName, name: &SecretName) -> Result<Option<SecretBytes>, StorageFault> {

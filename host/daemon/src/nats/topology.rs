@@ -10,8 +10,9 @@ use async_nats::jetstream::stream::{
 use async_nats::jetstream::{Context, kv};
 use lovage_job::audit::STREAM;
 use lovage_job::name::{QueueName, TenantName};
+use lovage_job::storage::{BUCKETS_BYTES_DEFAULT, CONTAINERS_BYTES_DEFAULT};
 use lovage_job::subject::{Lane, asset, dead_filter, lane_filter};
-use lovage_job::unit::UnixMs;
+use lovage_job::unit::{ByteSize, UnixMs};
 use lovage_job::usage::METERS;
 use std::time::Duration;
 
@@ -29,10 +30,6 @@ const DEAD_KEPT: Duration = Duration::from_secs(30 * 86_400);
 /// How long the counters of a day are kept after the last addition to them.
 const METERS_KEPT: Duration = Duration::from_secs(400 * 86_400);
 
-/// How long a checkpoint is kept: as long as a dead letter may be replayed, after the longest that one attempt puts the
-/// next one off.
-const CHECKPOINTS_KEPT: Duration = Duration::from_secs(60 * 86_400);
-
 /// What a tenant's streams are made with.
 #[derive(Debug, Clone, Copy)]
 pub struct TopologyConfig {
@@ -40,13 +37,23 @@ pub struct TopologyConfig {
     pub replicas: usize,
     /// Jobs that may wait; a publisher beyond that is refused.
     pub jobs_max: i64,
+    /// Bytes of what tasks keep under keys, where the tenant's record does not say.
+    pub keyvalue: ByteSize,
+    /// Bytes of the blobs that tasks keep, where the tenant's record does not say.
+    pub blobstore: ByteSize,
     /// Jobs of one lane of one queue that are worked on at once, over all workers.
     pub running_max: i64,
 }
 
 impl Default for TopologyConfig {
     fn default() -> Self {
-        Self { replicas: 1, jobs_max: 1_000_000, running_max: 10_000 }
+        Self {
+            replicas: 1,
+            jobs_max: 1_000_000,
+            keyvalue: ByteSize(BUCKETS_BYTES_DEFAULT),
+            blobstore: ByteSize(CONTAINERS_BYTES_DEFAULT),
+            running_max: 10_000,
+        }
     }
 }
 
@@ -73,8 +80,6 @@ pub const SHARED: &[(&str, &str)] = &[
     (asset::CONTROL, "cancels, pauses and limits"),
     (asset::SCHEDULES, "schedules"),
     (asset::TICKS, "what is planned and claimed of the ticks of schedules"),
-    (asset::UNIQUE, "keys that make jobs one"),
-    (asset::GROUPS, "groups of jobs"),
     (asset::WEBHOOKS, "secrets that webhooks are signed with"),
     (asset::SECRETS, "sealed secrets"),
     (lovage_job::limit::STATES, "who runs how many under each limit"),
@@ -93,7 +98,6 @@ pub async fn ensure_shared(js: &Context, config: TopologyConfig) -> Result<(), T
         };
         bucket_of(js, config).await?;
     }
-    bucket_of(js, checkpoints(config)).await?;
     stream_of(js, meters(config)).await?;
     super::audit::ensure(js, config.replicas).await.map_err(|error| fault(STREAM)(&error))
 }
@@ -114,18 +118,6 @@ fn meters(config: TopologyConfig) -> Config {
     }
 }
 
-fn checkpoints(config: TopologyConfig) -> kv::Config {
-    kv::Config {
-        bucket: asset::CHECKPOINTS.to_owned(),
-        description: "what jobs keep from one attempt to the next".to_owned(),
-        history: 1,
-        max_age: CHECKPOINTS_KEPT,
-        num_replicas: config.replicas,
-        limit_markers: Some(Duration::from_secs(60)),
-        ..kv::Config::default()
-    }
-}
-
 pub(super) async fn bucket_of(js: &Context, config: kv::Config) -> Result<kv::Store, TopologyError> {
     let name = config.bucket.clone();
     if let Ok(store) = js.get_key_value(&name).await {
@@ -138,21 +130,24 @@ pub(super) async fn bucket_of(js: &Context, config: kv::Config) -> Result<kv::St
     }
 }
 
-/// Makes a tenant's streams and its bucket of results. Returns when the stream of jobs was created, which ids of
+/// Makes a tenant's streams and its buckets of results and state. Returns when the stream of jobs was created, which ids of
 /// plain jobs are made from.
 pub async fn ensure_tenant(js: &Context, tenant: &TenantName, config: TopologyConfig) -> Result<UnixMs, TopologyError> {
     stream_of(js, schedules(tenant, config)).await?;
     let jobs = stream_of(js, jobs(tenant, config)).await?;
     stream_of(js, dead(tenant, config)).await?;
-    let results = kv::Config {
-        bucket: asset::results(tenant),
-        description: format!("results of {tenant}"),
-        history: 1,
-        num_replicas: config.replicas,
-        limit_markers: Some(Duration::from_secs(60)),
-        ..kv::Config::default()
-    };
-    bucket_of(js, results).await?;
+    for (bucket, about) in [(asset::results(tenant), "results"), (asset::state(tenant), "keys, groups and checkpoints")]
+    {
+        let config = kv::Config {
+            bucket,
+            description: format!("{about} of {tenant}"),
+            history: 1,
+            num_replicas: config.replicas,
+            limit_markers: Some(Duration::from_secs(60)),
+            ..kv::Config::default()
+        };
+        bucket_of(js, config).await?;
+    }
     let created = jobs.cached_info().created;
     let ms = created.unix_timestamp_nanos() / 1_000_000;
     Ok(UnixMs(u64::try_from(ms).unwrap_or(0)))

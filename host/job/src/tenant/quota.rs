@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// The least that a message of a job may be limited to: its headers, and those of its attempts, must fit.
 pub const PAYLOAD_MIN: ByteSize = ByteSize::kib(64);
+/// The least that what a tenant's tasks keep may be limited to.
+pub const KEPT_MIN: ByteSize = ByteSize::mib(1);
 /// How much smaller a message of a schedule may be than the job that comes of it, which has the broker's headers too.
 pub const SCHEDULE_SPARE_BYTES: u64 = 2 * 1024;
 
@@ -36,6 +38,11 @@ pub struct Quota {
     pub egress_per_day: Option<ByteSize>,
     /// Bytes in all of the tenant's streams and buckets but those of components.
     pub storage: Option<ByteSize>,
+    /// Bytes of the keys and values that its tasks keep; nothing where the workers' own figure does. The broker keeps them
+    /// aside.
+    pub keyvalue: Option<ByteSize>,
+    /// Bytes of the blobs that its tasks keep; nothing where the workers' own figure does. The broker keeps them aside.
+    pub blobstore: Option<ByteSize>,
 }
 
 /// A quota that makes no sense. The text names the value and says what would be right.
@@ -46,6 +53,14 @@ pub enum QuotaError {
     Zero {
         /// Which quota.
         what: &'static str,
+    },
+    /// Next to nothing could be kept under it.
+    #[error("{what} = {value} would hold next to nothing; give at least {KEPT_MIN}, or `none` for what workers give")]
+    Kept {
+        /// Which quota.
+        what: &'static str,
+        /// What was given.
+        value: ByteSize,
     },
     /// Headers would not fit.
     #[error("payload = {value} leaves no room for the headers of a job; give at least {PAYLOAD_MIN}")]
@@ -80,6 +95,8 @@ impl Quota {
             component_size: Some(ByteSize::mib(16)),
             egress_per_day: Some(ByteSize::mib(10 * 1024)),
             storage: Some(ByteSize::mib(10 * 1024)),
+            keyvalue: None,
+            blobstore: None,
         }
     }
 
@@ -97,12 +114,19 @@ impl Quota {
             ("component_size", size(self.component_size), most),
             ("egress_per_day", size(self.egress_per_day), u64::MAX),
             ("storage", size(self.storage), u64::MAX),
+            ("keyvalue", size(self.keyvalue), most),
+            ("blobstore", size(self.blobstore), most),
         ];
         for (what, value, most) in counts {
             match value {
                 Some(0) => return Err(QuotaError::Zero { what }),
                 Some(value) if value > most => return Err(QuotaError::Huge { what, value, most }),
                 _ => {}
+            }
+        }
+        for (what, value) in [("keyvalue", self.keyvalue), ("blobstore", self.blobstore)] {
+            if let Some(value) = value.filter(|value| *value < KEPT_MIN) {
+                return Err(QuotaError::Kept { what, value });
             }
         }
         let most = u64::try_from(i32::MAX).unwrap_or(u64::MAX);
@@ -121,6 +145,18 @@ impl Quota {
     /// The largest message of a schedule in bytes, so that the job that comes of it is not too large.
     pub fn schedule_bytes(&self) -> Option<u64> {
         self.message_bytes().map(|bytes| bytes.saturating_sub(SCHEDULE_SPARE_BYTES))
+    }
+
+    /// Whether a tenant that stores so many bytes, components aside, stores as much as it may.
+    pub fn is_full(&self, stored: u64) -> bool {
+        self.storage.is_some_and(|most| stored >= most.0)
+    }
+
+    /// How many more bytes the tasks of a tenant that stores so many may keep. They may fill nine tenths of its storage:
+    /// the jobs of a tenant that is full wait, and what tasks keep does not go away by itself, so that without the last
+    /// tenth no job could run any more that removes something.
+    pub fn data_room(&self, stored: u64) -> Option<u64> {
+        self.storage.map(|most| (most.0 - most.0 / 10).saturating_sub(stored))
     }
 
     /// What of the day is used up, where something is.
@@ -179,11 +215,26 @@ mod tests {
             (Quota { payload: Some(ByteSize(65_535)), ..none() }, "65535"),
             (Quota { payload: Some(ByteSize::mib(2048)), ..none() }, "payload"),
             (Quota { storage: Some(ByteSize(0)), ..none() }, "storage"),
+            (Quota { keyvalue: Some(ByteSize(0)), ..none() }, "keyvalue = 0"),
+            (Quota { keyvalue: Some(ByteSize((1 << 20) - 1)), ..none() }, "keyvalue = 1048575"),
+            (Quota { blobstore: Some(ByteSize(u64::MAX)), ..none() }, "blobstore"),
         ] {
             let error = quota.check().unwrap_err().to_string();
             assert!(error.contains(named), "{named}: {error}");
         }
         Quota { queued: Some(1), payload: Some(PAYLOAD_MIN), fuel_per_day: Some(1), ..none() }.check().unwrap();
+        Quota { keyvalue: Some(KEPT_MIN), blobstore: Some(KEPT_MIN), ..none() }.check().unwrap();
+    }
+
+    #[test]
+    fn tasks_may_fill_all_but_a_tenth_of_the_storage() {
+        let quota = Quota { storage: Some(ByteSize(100)), ..Quota::default() };
+        assert_eq!([0, 89, 90, 101].map(|stored| quota.data_room(stored)), [Some(90), Some(1), Some(0), Some(0)]);
+        assert_eq!([99, 100, 101].map(|stored| quota.is_full(stored)), [false, true, true]);
+        let none = Quota::default();
+        assert_eq!((none.data_room(u64::MAX), none.is_full(u64::MAX)), (None, false));
+        let small = Quota { storage: Some(ByteSize(1)), ..Quota::default() };
+        assert_eq!((small.data_room(0), small.data_room(1)), (Some(1), Some(0)));
     }
 
     #[test]

@@ -20,8 +20,8 @@ async fn submit(world: &World, unique: Unique) -> Submitted {
 /// Rewrites the entry of a key, as time or a crash would have left it.
 async fn rewrite(world: &World, unique: &Unique, change: impl FnOnce(Entry) -> Entry) -> Entry {
     let subject = asset::unique_subject(&world.tenant, &unique.digest(&"add".parse().unwrap()));
-    let bucket = world.js.get_key_value(asset::UNIQUE).await.unwrap();
-    let key = subject.trim_start_matches("$KV.unique.").to_owned();
+    let bucket = world.js.get_key_value(asset::state(&world.tenant)).await.unwrap();
+    let key = subject.trim_start_matches("$KV.state-acme.").to_owned();
     let stored = bucket.get(&key).await.unwrap().unwrap();
     let entry = change(serde_json::from_slice(&stored).unwrap());
     bucket.put(&key, serde_json::to_vec(&entry).unwrap().into()).await.unwrap();
@@ -203,15 +203,15 @@ async fn a_key_that_cannot_be_changes_nothing() {
         let error = world.client.submit(job().unique(bad)).await.unwrap_err();
         assert!(matches!(error, SubmitError::Invalid(InvalidJob::Unique(_))), "{error}");
     }
-    assert_eq!((world.queued().await, world.count("KV_unique").await), (0, 0));
+    assert_eq!((world.queued().await, world.count("KV_state-acme").await), (0, 0));
 }
 
 #[tokio::test]
 async fn an_entry_that_is_none_is_taken_over() {
     let world = World::new().await;
     let unique = Unique::active("k");
-    let bucket = world.js.get_key_value(asset::UNIQUE).await.unwrap();
-    let key = format!("acme.{}", unique.digest(&"add".parse().unwrap()));
+    let bucket = world.js.get_key_value(asset::state(&world.tenant)).await.unwrap();
+    let key = format!("unique.{}", unique.digest(&"add".parse().unwrap()));
     bucket.put(&key, "junk".into()).await.unwrap();
     assert!(!submit(&world, unique.clone()).await.existing);
     bucket.delete(&key).await.unwrap();

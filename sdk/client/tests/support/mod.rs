@@ -127,7 +127,7 @@ impl World {
                 { user: acme, password: acme, permissions {
                     publish: ["lovage.acme.job.>", "lovage.acme.job-high.>", "lovage.acme.job-low.>",
                         "lovage.acme.sched.>", "$JS.API.DIRECT.GET.KV_results-acme.$KV.results-acme.>",
-                        "$KV.unique.acme.>", "$JS.API.DIRECT.GET.KV_unique.$KV.unique.acme.>"]
+                        "$KV.state-acme.unique.>", "$JS.API.DIRECT.GET.KV_state-acme.$KV.state-acme.unique.>"]
                     subscribe: ["_INBOX_acme.>", "lovage.acme.event.>"] } }
             ] }"#,
         );
@@ -145,7 +145,7 @@ impl World {
 
     async fn make_assets(&self, jobs_max: i64) {
         let tenant = &self.tenant;
-        for bucket in [asset::CATALOG.into(), asset::CONTROL.into(), asset::UNIQUE.into(), asset::results(tenant)] {
+        for bucket in [asset::CATALOG.into(), asset::CONTROL.into(), asset::state(tenant), asset::results(tenant)] {
             let limit_markers = Some(Duration::from_secs(60));
             let config = kv::Config { bucket, history: 1, limit_markers, ..kv::Config::default() };
             self.js.create_key_value(config).await.unwrap();

@@ -11,8 +11,8 @@ use super::settings::Settings;
 use super::{servers, told};
 use crate::access::secret::Password;
 use crate::nats::records::Records;
-use crate::nats::removal;
 use crate::nats::topology::{self, TopologyConfig};
+use crate::nats::{quotas, removal};
 use async_nats::jetstream::{self, Context};
 use clap::Args;
 use lovage_job::name::{QueueName, TenantName};
@@ -68,7 +68,7 @@ async fn with_user(
     // the record claims the name: of two who add the tenant at once, one goes on
     records.create(&record).await.map_err(told)?;
     let made = async {
-        make_assets(&js, args).await?;
+        make_assets(&js, args, &record).await?;
         args.server.publish(&records).await
     };
     let was_told = match made.await {
@@ -92,7 +92,7 @@ async fn with_account(
     let (js, records) = prepare(args, connection).await?;
     records.create(&record).await.map_err(told)?;
     let made = async {
-        make_assets(&js, args).await?;
+        make_assets(&js, args, &record).await?;
         let made = folder.add(&args.tenant, &args.limits.limits(), record.created).map_err(operator::told)?;
         record.access = account::access(&made);
         records.change(&args.tenant, |record| record.access = account::access(&made)).await.map_err(told)?;
@@ -139,10 +139,12 @@ fn no_operator(error: topology::TopologyError) -> Failure {
     Failure::new(Exit::Broker, error).hint("adding a tenant needs the operator's credentials: a tenant's do not do")
 }
 
-/// Makes what a worker would make when it comes to serve the tenant.
-async fn make_assets(js: &Context, args: &AddArgs) -> Result<(), Failure> {
+/// Makes what a worker would make when it comes to serve the tenant, with the limits that the broker holds.
+async fn make_assets(js: &Context, args: &AddArgs, record: &TenantRecord) -> Result<(), Failure> {
     let (tenant, config) = (&args.tenant, args.topology()?);
     topology::ensure_tenant(js, tenant, config).await.or_exit(Exit::Broker)?;
+    let _no_schedules_are_in_the_way_yet =
+        quotas::apply(js, tenant, None, &record.quota).await.or_exit(Exit::Broker)?;
     let queue: QueueName = "default".parse().or_exit(Exit::Host)?;
     for lane in Lane::ALL {
         topology::ensure_consumer(js, tenant, &queue, lane, config).await.or_exit(Exit::Broker)?;

@@ -30,6 +30,12 @@ pub struct Settings {
     /// Bytes in all its streams and buckets but those of components.
     #[arg(long, value_name = "SIZE")]
     storage: Option<Bound<ByteSize>>,
+    /// Bytes of the keys and values that its tasks keep, at least 1MiB; `none` is what workers give, as of the next.
+    #[arg(long, value_name = "SIZE")]
+    keyvalue: Option<Bound<ByteSize>>,
+    /// Bytes of the blobs that its tasks keep, at least 1MiB.
+    #[arg(long, value_name = "SIZE")]
+    blobstore: Option<Bound<ByteSize>>,
     /// The largest message of a job, with its headers; at least 64KiB.
     #[arg(long, value_name = "SIZE")]
     payload: Option<Bound<ByteSize>>,
@@ -133,6 +139,8 @@ impl Settings {
             && self.queued_bytes.is_none()
             && self.delayed.is_none()
             && self.storage.is_none()
+            && self.keyvalue.is_none()
+            && self.blobstore.is_none()
             && self.payload.is_none()
             && self.fuel_per_day.is_none()
             && self.components.is_none()
@@ -158,6 +166,8 @@ impl Settings {
         put(self.queued_bytes, &mut quota.queued_bytes);
         put(self.delayed, &mut quota.delayed);
         put(self.storage, &mut quota.storage);
+        put(self.keyvalue, &mut quota.keyvalue);
+        put(self.blobstore, &mut quota.blobstore);
         put(self.payload, &mut quota.payload);
         put(self.fuel_per_day, &mut quota.fuel_per_day);
         put(self.components, &mut quota.components);
@@ -227,12 +237,15 @@ mod tests {
             "--components=9",
             "--component-size=10MiB",
             "--egress-per-day=none",
+            "--keyvalue=2MiB",
+            "--blobstore=3MiB",
         ]);
         assert_eq!(record.weight, 3);
         let quota = &record.quota;
         assert_eq!((quota.concurrency, quota.queued, quota.queued_bytes), (Some(4), Some(5), Some(ByteSize::mib(6))));
         assert_eq!((quota.payload, quota.fuel_per_day, quota.components), (Some(ByteSize::kib(7)), Some(8), Some(9)));
         assert_eq!((quota.component_size, quota.egress_per_day), (Some(ByteSize::mib(10)), None));
+        assert_eq!((quota.keyvalue, quota.blobstore), (Some(ByteSize::mib(2)), Some(ByteSize::mib(3))));
     }
 
     #[test]
@@ -263,6 +276,8 @@ mod tests {
             assert!(error.to_string().contains(told), "{error}");
         }
         settings(&["--allow=http"]).check().unwrap_err();
+        settings(&["--keyvalue=1MiB", "--blobstore=none"]).check().unwrap();
+        settings(&["--blobstore=1023KiB"]).check().unwrap_err();
         settings(&["--allow=scratch"]).check().unwrap_err();
         settings(&["--allow=submit", "--deny=submit"]).check().unwrap_err();
         settings(&["--allow=submit", "--deny=secrets"]).check().unwrap();

@@ -51,6 +51,8 @@ pub(super) fn lines(record: &TenantRecord) -> Vec<String> {
         line("queued bytes", &bound(quota.queued_bytes)),
         line("delayed", &bound(quota.delayed)),
         line("storage", &bound(quota.storage)),
+        line("key-value", &of_workers(quota.keyvalue)),
+        line("blobs", &of_workers(quota.blobstore)),
         line("payload", &bound(quota.payload)),
         line("fuel per day", &bound(quota.fuel_per_day)),
         line("components", &bound(quota.components)),
@@ -82,6 +84,10 @@ fn line(name: &str, value: &dyn Display) -> String {
 
 fn bound<T: Display>(value: Option<T>) -> String {
     value.map_or_else(|| "no limit".to_owned(), |value| value.to_string())
+}
+
+fn of_workers<T: Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "what workers give".to_owned(), |value| value.to_string())
 }
 
 pub(super) fn signs_in(access: &Access) -> String {
