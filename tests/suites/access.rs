@@ -10,6 +10,30 @@ use ground::{Ground, Mode};
 use lovage_job::outcome::OutcomeKind;
 use lovage_tests::WITHIN;
 
+/// Commands that need an operator's rights.
+const OPERATORS: &[&[&str]] = &[
+    &["tenant", "list"],
+    &["tenant", "show", "acme"],
+    &["tenant", "set", "acme", "--queued", "none"],
+    &["tenant", "add", "more"],
+    &["tenant", "rm", "acme", "--yes"],
+    &["tenant", "keys", "list", "acme"],
+    &["tenant", "policy", "acme"],
+    &["task", "list"],
+    &["task", "show", "answer"],
+    &["task", "allow", "answer", "submit"],
+    &["usage"],
+    &["audit"],
+    &["secret", "ls"],
+    &["dead", "list"],
+    &["limit", "list"],
+    &["pause", "tenant"],
+    &["resume", "tenant"],
+    &["schedule", "list"],
+    &["workers"],
+    &["group", "show", "some"],
+];
+
 #[tokio::test]
 async fn a_user_of_the_shared_account_opens_nothing_of_another_tenant() {
     opens_nothing_of_another(&Ground::new(Mode::Shared)).await;
@@ -79,6 +103,20 @@ async fn do_what_they_may(ground: &Ground) {
         assert_ne!(told.code, Some(0), "{refused:?}: {}", told.stdout);
         assert!(told.stderr.contains("right") || told.stderr.contains("this user"), "{refused:?}: {}", told.stderr);
         assert!(begun.elapsed().as_secs() < 3, "{refused:?} took {:?}", begun.elapsed());
+    }
+    // nor what only an operator may do, before anything is asked for that would not be answered
+    for refused in OPERATORS {
+        let told = cli.run(*refused).fails_with(3);
+        assert!(
+            told.stderr.contains("refuses $JS.API.INFO: this user has no right to it"),
+            "{refused:?}: {}",
+            told.stderr
+        );
+        assert!(
+            told.stderr.contains("an operator's credentials are given with --creds"),
+            "{refused:?}: {}",
+            told.stderr
+        );
     }
     // another tenant's jobs are not this user's
     let other = cli.clone().tenant("default").run(["submit", "answer"]).fails_with(3);

@@ -1,6 +1,6 @@
 //! The client: a connection, a tenant, and what it remembers to be quick.
 
-use crate::connect::{ConnectError, ConnectOptions, connect_link};
+use crate::connect::{ConnectError, ConnectOptions, Who, connect_link};
 use crate::input::InputCache;
 use crate::link::{Link, Refusals};
 use lovage_job::name::TenantName;
@@ -42,7 +42,12 @@ impl Client {
 
     /// Connects and works for `tenant`.
     pub async fn connect(options: &ConnectOptions, tenant: TenantName) -> Result<Self, ConnectError> {
-        Ok(Self::over(connect_link(options).await?, tenant))
+        Ok(Self::over(connect_link(options, Who::Anyone).await?, tenant))
+    }
+
+    /// Connects as an operator and works for `tenant`; a user without an operator's rights is told so at once.
+    pub async fn connect_operator(options: &ConnectOptions, tenant: TenantName) -> Result<Self, ConnectError> {
+        Ok(Self::over(connect_link(options, Who::Operator).await?, tenant))
     }
 
     /// Whose jobs these are.

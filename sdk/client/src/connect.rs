@@ -1,15 +1,15 @@
 //! Connecting to the broker, and finding out at once whether it can do the job.
 
-use crate::link::{Link, Refusals};
+use crate::link::{AskError, Link, Refusals};
 use async_nats::{ConnectErrorKind, Event, RequestErrorKind, ServerError};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// The oldest server with all that Lovage needs: schedules that repeat, and message TTL.
 const VERSION_MIN: (u64, u64) = (2, 14);
+/// What a tenant's user has no right to ask.
+const JETSTREAM_INFO: &str = "$JS.API.INFO";
 /// How long to wait for JetStream to answer. A user without the right to ask gets no answer at all.
 const JETSTREAM_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two tries of the first connection.
@@ -125,6 +125,17 @@ pub enum ConnectError {
         /// The oldest that will do.
         need: String,
     },
+    /// The user has no right to JetStream, which an operator has and a tenant's user has not.
+    #[error(
+        "the server at {server} refuses {JETSTREAM_INFO}: {reason}; an operator's credentials are given with --creds, or \
+         --user and --password"
+    )]
+    NoRight {
+        /// The servers.
+        server: String,
+        /// What it says, and what the user may do.
+        reason: String,
+    },
     /// The server stores nothing.
     #[error(
         "the NATS server at {server} has no JetStream ({reason}); start it with -js, or enable it for this account"
@@ -137,33 +148,40 @@ pub enum ConnectError {
     },
 }
 
-/// Connects, and checks that the server is new enough and has JetStream.
-pub async fn connect(options: &ConnectOptions) -> Result<async_nats::Client, ConnectError> {
-    connect_link(options).await.map(|link| (*link).clone())
+/// Who a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// An operator, who has the right to all of JetStream.
+    Operator,
+    /// Anyone, such as a tenant's user.
+    Anyone,
 }
 
-/// As [`connect`], and hears what the server refuses.
-pub(crate) async fn connect_link(options: &ConnectOptions) -> Result<Link, ConnectError> {
-    let (refused, refusals) = (Arc::new(Notify::new()), Refusals::default());
+/// Connects as an operator or a worker, and checks that the server is new enough, has JetStream, and lets this user use
+/// it.
+pub async fn connect(options: &ConnectOptions) -> Result<async_nats::Client, ConnectError> {
+    connect_link(options, Who::Operator).await.map(|link| (*link).clone())
+}
+
+/// Connects, and hears what the server refuses.
+pub(crate) async fn connect_link(options: &ConnectOptions, who: Who) -> Result<Link, ConnectError> {
+    let refusals = Refusals::default();
     let nats = loop {
-        match try_connect(options, &refused, &refusals).await {
+        match try_connect(options, &refusals).await {
             Err(ConnectError::Unreachable { .. }) if options.retry_on_initial => tokio::time::sleep(RETRY_DELAY).await,
             done => break done?,
         }
     };
     let server = shown(&options.servers);
     check_version(&nats.server_info().version, &server)?;
-    check_jetstream(&nats, &refused, &server).await?;
-    Ok(Link::new(nats, refusals))
+    let link = Link::new(nats, refusals);
+    check_jetstream(&link, &server, who).await?;
+    Ok(link)
 }
 
-async fn try_connect(
-    options: &ConnectOptions,
-    refused: &Arc<Notify>,
-    refusals: &Refusals,
-) -> Result<async_nats::Client, ConnectError> {
+async fn try_connect(options: &ConnectOptions, refusals: &Refusals) -> Result<async_nats::Client, ConnectError> {
     let servers = parse_servers(&options.servers)?;
-    let (refused, refusals) = (Arc::clone(refused), refusals.clone());
+    let refusals = refusals.clone();
     let mut settings = async_nats::ConnectOptions::new()
         .name(&options.name)
         .connection_timeout(options.timeout)
@@ -172,7 +190,6 @@ async fn try_connect(
                 && is_refusal(text)
             {
                 refusals.note(text);
-                refused.notify_one();
             }
             std::future::ready(())
         });
@@ -254,20 +271,21 @@ fn check_version(version: &str, server: &str) -> Result<(), ConnectError> {
 }
 
 /// Asks for JetStream. A tenant's user has no right to ask; then what the server said of itself must do.
-async fn check_jetstream(nats: &async_nats::Client, refused: &Notify, server: &str) -> Result<(), ConnectError> {
+async fn check_jetstream(nats: &Link, server: &str, who: Who) -> Result<(), ConnectError> {
     let none = |reason: &str| ConnectError::NoJetStream { server: server.to_owned(), reason: reason.to_owned() };
     let by_its_word = || if nats.server_info().jetstream { Ok(()) } else { Err(none("it does not answer")) };
     let request = async_nats::Request::new().payload("".into()).timeout(Some(JETSTREAM_TIMEOUT));
-    let answer = tokio::select! {
-        answer = nats.send_request("$JS.API.INFO", request) => answer,
-        () = refused.notified() => return by_its_word(),
-    };
-    match answer {
+    match nats.ask(JETSTREAM_INFO.to_owned(), request).await {
         Ok(message) => match crate::publish::api_error(&message.payload) {
             Some(error) => Err(none(&error.description)),
             None => Ok(()),
         },
-        Err(error) if error.kind() == RequestErrorKind::NoResponders => Err(none("nothing answers for it")),
+        Err(AskError::Forbidden(reason)) if who == Who::Operator => {
+            Err(ConnectError::NoRight { server: server.to_owned(), reason })
+        }
+        Err(AskError::Failed(error)) if error.kind() == RequestErrorKind::NoResponders => {
+            Err(none("nothing answers for it"))
+        }
         Err(_) => by_its_word(),
     }
 }

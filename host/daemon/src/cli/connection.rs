@@ -84,16 +84,22 @@ impl ConnectionArgs {
         })
     }
 
-    /// Connects.
+    /// Connects as an operator.
     pub async fn connect(&self) -> Result<async_nats::Client, Failure> {
         let options = self.options("lovage")?;
         lovage_client::connect(&options).await.map_err(connect_failure)
     }
 
-    /// Connects as the tenant's client.
+    /// Connects as the tenant's client, for what its users may do, too.
     pub async fn client(&self) -> Result<lovage_client::Client, Failure> {
         let options = self.options("lovage")?;
         lovage_client::Client::connect(&options, self.tenant.clone()).await.map_err(connect_failure)
+    }
+
+    /// Connects as the tenant's client, for what only operators may do.
+    pub async fn operators_client(&self) -> Result<lovage_client::Client, Failure> {
+        let options = self.options("lovage")?;
+        lovage_client::Client::connect_operator(&options, self.tenant.clone()).await.map_err(connect_failure)
     }
 }
 

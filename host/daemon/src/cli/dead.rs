@@ -72,7 +72,7 @@ pub struct Which {
 }
 
 pub(super) async fn main(command: DeadCommand, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
-    let client = connection.client().await?;
+    let client = connection.operators_client().await?;
     match command {
         DeadCommand::List { filter } => list(&client, &filter, output).await,
         DeadCommand::Show { id, payload } => show(&client, &id, payload.as_deref(), output).await,

@@ -87,12 +87,12 @@ pub(super) async fn main(command: GroupCommand, connection: &ConnectionArgs, out
     match command {
         GroupCommand::Submit(args) => submit_group(args, connection, output).await,
         GroupCommand::Show { id } => {
-            let client = connection.client().await?;
+            let client = connection.operators_client().await?;
             let group = client.group(&id).await.or_exit(Exit::Broker)?;
             show(&group.ok_or_else(|| failure(GroupError::Unknown(id)))?, output)
         }
         GroupCommand::Cancel { id } => {
-            let client = connection.client().await?;
+            let client = connection.operators_client().await?;
             show(&client.cancel_group(&id).await.map_err(failure)?, output)
         }
     }
@@ -100,7 +100,7 @@ pub(super) async fn main(command: GroupCommand, connection: &ConnectionArgs, out
 
 async fn submit_group(args: SubmitArgs, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
     let members = members(&args)?;
-    let client: Client = connection.client().await?;
+    let client: Client = connection.operators_client().await?;
     let policy = match args.on_member_failure {
         PolicyArg::Fail => OnMemberFailure::Fail,
         PolicyArg::Cancel => OnMemberFailure::Cancel,

@@ -143,13 +143,13 @@ pub(super) async fn main(command: LimitCommand, connection: &ConnectionArgs, out
         LimitCommand::Set { scope } => {
             let (scope, values) = scope.parts();
             let limit = values.limit()?;
-            let client = connection.client().await?;
+            let client = connection.operators_client().await?;
             client.set_limit(&scope, &limit).await.or_exit(Exit::Broker)?;
             told(&scope, &limit, output)
         }
-        LimitCommand::List => list(&connection.client().await?, output).await,
+        LimitCommand::List => list(&connection.operators_client().await?, output).await,
         LimitCommand::Remove { scope } => {
-            let (scope, client) = (scope.scope(), connection.client().await?);
+            let (scope, client) = (scope.scope(), connection.operators_client().await?);
             if !client.remove_limit(&scope).await.or_exit(Exit::Broker)? {
                 let message = format!("there is no limit of {scope} in tenant {}", client.tenant());
                 return Err(Failure::new(Exit::NotFound, message).hint("`lovage limit list` prints what there is"));

@@ -66,7 +66,7 @@ pub enum Target {
 }
 
 pub(super) async fn main(command: PauseCommand, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
-    let client = connection.client().await?;
+    let client = connection.operators_client().await?;
     match command {
         PauseCommand::Tenant { why } => pause(&client, PauseScope::Tenant, &why, output).await,
         PauseCommand::Queue { queue, why } => pause(&client, PauseScope::Queue(queue), &why, output).await,
@@ -108,7 +108,7 @@ pub(super) async fn resume(target: &Target, connection: &ConnectionArgs, output:
         Target::Queue { queue } => PauseScope::Queue(queue.clone()),
         Target::Task { task } => PauseScope::Task(task.clone()),
     };
-    let client = connection.client().await?;
+    let client = connection.operators_client().await?;
     let resumed = client.resume(&scope).await.or_exit(Exit::Broker)?;
     match (output.json, resumed) {
         (true, _) => output.value(&json!({"resumed": scope, "was_paused": resumed}))?,

@@ -242,7 +242,7 @@ pub(super) async fn main(args: PushArgs, connection: &ConnectionArgs, output: Ou
         Some(manifest) => Some(carried::check(manifest, &checked, &options).map_err(|fault| fault.told(&args))?),
         None => None,
     };
-    let client = connection.client().await?;
+    let client = connection.operators_client().await?;
     let js = async_nats::jetstream::new(client.nats().clone());
     let topology = TopologyConfig::default();
     topology::ensure_shared(&js, topology).await.or_exit(Exit::Broker)?;

@@ -79,7 +79,7 @@ pub(super) async fn main(
     if let ScheduleCommand::Add(args) = command {
         return add::main(*args, connection, output).await;
     }
-    let client = connection.client().await?;
+    let client = connection.operators_client().await?;
     match command {
         ScheduleCommand::List => show::list(&client, output).await,
         ScheduleCommand::Show { name } => show::one(&client, &name, output).await,

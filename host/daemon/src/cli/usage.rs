@@ -29,7 +29,7 @@ pub struct UsageArgs {
 }
 
 pub(super) async fn main(args: UsageArgs, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
-    let client = connection.client().await?;
+    let client = connection.operators_client().await?;
     let since = Day::of(crate::clock::now()).back(args.days - 1);
     if args.all {
         all(&client.usage_of_all(since).await.or_exit(Exit::Broker)?, output)

@@ -27,7 +27,7 @@ pub(super) async fn main(
     connection: &ConnectionArgs,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let client = connection.client().await?;
+    let client = connection.operators_client().await?;
     let WebhookCommand::Secret { rotate } = command;
     let secrets = match rotate {
         true => client.rotate_webhook_secret().await,

@@ -39,7 +39,7 @@ enum WorkersCommand {
 }
 
 pub(super) async fn main(args: WorkersArgs, connection: &ConnectionArgs, output: Output) -> Result<Exit, Failure> {
-    let client = connection.client().await?;
+    let client = connection.operators_client().await?;
     let told = match args.command.unwrap_or(WorkersCommand::List) {
         WorkersCommand::List => return list(&client.workers().await.map_err(failure)?, output),
         WorkersCommand::Quiet { name } => client.quiet_worker(&name).await,

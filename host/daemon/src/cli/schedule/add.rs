@@ -69,7 +69,7 @@ pub(super) async fn main(args: AddArgs, connection: &ConnectionArgs, output: Out
     let mut job = args.job.job(args.task.clone(), read_input(args.input.as_deref())?);
     let timing = timing(&args, job.due.take())?;
     let schedule = NewSchedule::new(args.name, timing, job).missed(args.missed).overlap(args.overlap);
-    let client = connection.client().await?;
+    let client = connection.operators_client().await?;
     let put = put(&client, schedule.deadline(args.deadline), args.input.is_none()).await;
     let (record, put) = put.map_err(|fault| failure(&fault))?;
     print(&record, put, output)
