@@ -10,14 +10,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 /// A server that gives one answer and keeps what it was sent.
-struct Server {
-    port: u16,
+pub struct Server {
+    pub port: u16,
     got: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     /// Answers with `answer`; one that is to go on for ever repeats `more`.
-    async fn start(answer: String, more: &'static [u8]) -> Self {
+    pub async fn start(answer: String, more: &'static [u8]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let got: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -40,23 +40,23 @@ impl Server {
         Self { port, got }
     }
 
-    fn got(&self) -> Vec<String> {
+    pub fn got(&self) -> Vec<String> {
         self.got.lock().unwrap().clone()
     }
 }
 
-fn ok(body: &str) -> String {
+pub fn ok(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\nX-Own: a\r\n\r\n{body}", body.len())
 }
 
-fn fetch(url: &str, more: Value) -> NewJob {
+pub fn fetch(url: &str, more: Value) -> NewJob {
     let mut input = json!({"url": url});
     input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     NewJob::json("fetch".parse().unwrap(), &input).unwrap().retries(0)
 }
 
 /// A server, a worker and the task `fetch`, granted `hosts` by a tenant that may grant every host.
-async fn ground(config: &str, hosts: &[String]) -> (Nats, Worker, Jobs) {
+pub async fn ground(config: &str, hosts: &[String]) -> (Nats, Worker, Jobs) {
     let nats = Nats::start();
     push(&cli(&nats), "fetch", &[]);
     let file = nats.folder().join("worker.toml");

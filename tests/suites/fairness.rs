@@ -33,6 +33,36 @@ async fn throughput_follows_the_weights_whatever_the_queues() {
 }
 
 #[tokio::test]
+async fn a_weight_that_is_changed_changes_the_share_at_once() {
+    let ground = Ground::new();
+    for name in ["one", "two"] {
+        ground.push(name, &busy("work", 5), &[]);
+        publish(&ground, &format!("lovage.{name}.job.default.work"), 700).await;
+    }
+    let _worker = worker(&ground).concurrency(2).start();
+    let (one, two) = (ground.client("one").await, ground.client("two").await);
+    let (of_one, of_two) = meanwhile(&one, &two, 100).await;
+    assert!((of_two / 2..=of_two * 2).contains(&of_one), "alike before: {of_one}, {of_two}");
+    ground.cli.ok(["tenant", "set", "two", "--weight", "4"]);
+    let (of_one, of_two) = meanwhile(&one, &two, 200).await;
+    assert!((of_two / 8..=of_two * 3 / 8).contains(&of_one), "a quarter after: {of_one}, {of_two}");
+    ground.cli.ok(["tenant", "set", "two", "--weight", "1"]);
+    let (of_one, of_two) = meanwhile(&one, &two, 100).await;
+    assert!((of_two / 2..=of_two * 2).contains(&of_one), "alike again: {of_one}, {of_two}");
+}
+
+/// How many jobs of each of two tenants end from now on until so many of the second have.
+async fn meanwhile(one: &Client, two: &Client, count: u64) -> (u64, u64) {
+    let before = (results(one).await, results(two).await);
+    let reached = async || match results(two).await - before.1 {
+        ended if ended >= count => Ok(ended),
+        ended => Err(format!("{ended} have ended")),
+    };
+    let of_two = eventually("the second to get on", 2 * WITHIN, reached).await;
+    (results(one).await - before.0, of_two)
+}
+
+#[tokio::test]
 async fn jobs_of_a_light_tenant_run_while_slow_ones_of_another_hold_every_place() {
     let ground = Ground::new();
     ground.push("heavy", &busy("work", 3_500), &[]);

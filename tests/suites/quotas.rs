@@ -1,5 +1,6 @@
 //! Quotas of tenants, each below, at and above what it allows, and changed while a worker runs.
 
+mod days;
 mod stored;
 
 use std::time::Duration;

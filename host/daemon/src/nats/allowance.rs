@@ -39,7 +39,7 @@ impl Allowances {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let (mut counted, mut records) = (self.usage.changes(), self.book.changes());
         loop {
-            self.look();
+            self.look(Day::of(now()));
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = counted.changed() => if changed.is_err() { return },
@@ -72,8 +72,8 @@ impl Allowances {
         self.rules.set_spent(tenant, None);
     }
 
-    fn look(&self) {
-        let day = Day::of(now());
+    /// Looks at everyone as of a day.
+    fn look(&self, day: Day) {
         for record in self.book.all() {
             self.look_at(&record.tenant, day);
             let quota = &record.quota;
@@ -94,5 +94,53 @@ impl Allowances {
 
     fn full(&self) -> MutexGuard<'_, HashSet<TenantName>> {
         self.full.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lovage_job::name::QueueName;
+    use lovage_job::tenant::TenantRecord;
+    use lovage_job::unit::{ByteSize, UnixMs};
+    use lovage_job::usage::Metric;
+
+    #[test]
+    fn what_a_day_used_up_is_free_on_the_next() {
+        let (tenant, queue): (TenantName, QueueName) = ("acme".parse().unwrap(), "default".parse().unwrap());
+        let (book, usage, rules) = (Arc::<TenantBook>::default(), Arc::<Usage>::default(), Arc::<Rules>::default());
+        let mut record = TenantRecord::new(tenant.clone(), UnixMs(0));
+        record.quota = Quota { fuel_per_day: Some(100), egress_per_day: Some(ByteSize(10)), ..Quota::default() };
+        book.put(record);
+        let allowances = Allowances::new(book, usage.clone(), rules.clone(), Arc::default());
+        let (first, next) = (Day::of(UnixMs(86_399_999)), Day::of(UnixMs(86_400_000)));
+        for (metric, below, at) in [(Metric::Fuel, 99, 100), (Metric::EgressBytes, 9, 10)] {
+            usage.counted(&tenant, first, metric, below);
+            allowances.look(first);
+            assert!(rules.is_open(&tenant, &queue), "{metric:?}");
+            usage.counted(&tenant, first, metric, at);
+            allowances.look(first);
+            assert!(!rules.is_open(&tenant, &queue), "{metric:?}");
+            allowances.look(next);
+            assert!(rules.is_open(&tenant, &queue), "{metric:?}");
+            usage.forget(&tenant);
+        }
+    }
+
+    #[test]
+    fn a_tenant_that_is_full_waits_until_it_is_not() {
+        let (tenant, queue): (TenantName, QueueName) = ("acme".parse().unwrap(), "default".parse().unwrap());
+        let (book, rules) = (Arc::<TenantBook>::default(), Arc::<Rules>::default());
+        let record = TenantRecord::new(tenant.clone(), UnixMs(0));
+        let quota = Quota { storage: Some(ByteSize(100)), ..Quota::default() };
+        book.put(TenantRecord { quota: quota.clone(), ..record });
+        let allowances = Allowances::new(book, Arc::default(), rules.clone(), Arc::default());
+        for (stored, open) in [(99, true), (100, false), (101, false), (99, true)] {
+            allowances.set_stored(&tenant, &quota, stored);
+            assert_eq!(rules.is_open(&tenant, &queue), open, "{stored}");
+        }
+        allowances.set_stored(&tenant, &quota, 100);
+        allowances.forget(&tenant);
+        assert!(rules.is_open(&tenant, &queue));
     }
 }
