@@ -11,6 +11,7 @@
 mod arena;
 mod bench;
 mod cache;
+mod corpus;
 mod guests;
 mod inputs;
 mod jobs;
