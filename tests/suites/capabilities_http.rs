@@ -1,47 +1,99 @@
 //! Outgoing HTTP: to hosts that are granted and addresses that may be reached, within caps, and on record.
 
+mod hostile;
+mod secured;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use lovage_client::NewJob;
 use lovage_job::{outcome::OutcomeKind, result::JobResult};
-use lovage_tests::{Jobs, Nats, Worker, cli, push, shared_cache};
+use lovage_tests::{Jobs, Nats, Worker, WorkerSetup, cli, push, shared_cache};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+
+use crate::certificates::Issued;
 
 /// A server that gives one answer and keeps what it was sent.
 pub struct Server {
     pub port: u16,
     got: Arc<Mutex<Vec<String>>>,
+    left: Arc<AtomicUsize>,
+}
+
+/// What a server answers: the beginning, and what it repeats after it for as long as the client stays, with a pause
+/// before each.
+#[derive(Clone)]
+struct Answer {
+    start: String,
+    more: &'static [u8],
+    pause: Duration,
 }
 
 impl Server {
     /// Answers with `answer`; one that is to go on for ever repeats `more`.
     pub async fn start(answer: String, more: &'static [u8]) -> Self {
+        Self::serve(Answer { start: answer, more, pause: Duration::ZERO }, None).await
+    }
+
+    /// Answers with `answer`, and then `more` again and again with pauses in between.
+    async fn dripping(answer: String, more: &'static [u8], pause: Duration) -> Self {
+        Self::serve(Answer { start: answer, more, pause }, None).await
+    }
+
+    /// Answers over TLS.
+    async fn secured(answer: String, certificate: &Issued) -> Self {
+        Self::serve(Answer { start: answer, more: b"", pause: Duration::ZERO }, Some(certificate)).await
+    }
+
+    async fn serve(answer: Answer, certificate: Option<&Issued>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let got: Arc<Mutex<Vec<String>>> = Arc::default();
-        let all = got.clone();
+        let server = Self { port: listener.local_addr().unwrap().port(), got: Arc::default(), left: Arc::default() };
+        let (got, left, acceptor) = (server.got.clone(), server.left.clone(), certificate.map(Issued::acceptor));
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut bytes = vec![0; 64 << 10];
-                let read = stream.read(&mut bytes).await.unwrap_or(0);
-                all.lock().unwrap().push(String::from_utf8_lossy(&bytes[..read]).into_owned());
-                let answer = answer.clone();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (answer, got, left, acceptor) = (answer.clone(), got.clone(), left.clone(), acceptor.clone());
                 tokio::spawn(async move {
-                    let mut open = stream.write_all(answer.as_bytes()).await.is_ok();
-                    while open && !more.is_empty() {
-                        open = stream.write_all(more).await.is_ok();
+                    match acceptor {
+                        None => answer.give(stream, &got).await,
+                        // a client that does not trust the certificate leaves here
+                        Some(acceptor) => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                answer.give(stream, &got).await;
+                            }
+                        }
                     }
-                    let _the_client_may_be_gone = stream.shutdown().await;
+                    left.fetch_add(1, Ordering::Relaxed);
                 });
             }
         });
-        Self { port, got }
+        server
     }
 
+    /// What it was sent: of each connection, what came first.
     pub fn got(&self) -> Vec<String> {
         self.got.lock().unwrap().clone()
+    }
+
+    /// How many connections have ended.
+    fn left(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
+    }
+}
+
+impl Answer {
+    async fn give(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, got: &Mutex<Vec<String>>) {
+        let mut bytes = vec![0; 64 << 10];
+        let read = stream.read(&mut bytes).await.unwrap_or(0);
+        got.lock().unwrap().push(String::from_utf8_lossy(&bytes[..read]).into_owned());
+        let mut open = stream.write_all(self.start.as_bytes()).await.is_ok();
+        while open && !self.more.is_empty() {
+            tokio::time::sleep(self.pause).await;
+            open = stream.write_all(self.more).await.is_ok() && stream.flush().await.is_ok();
+        }
+        let _the_client_may_be_gone = stream.shutdown().await;
     }
 }
 
@@ -57,6 +109,15 @@ pub fn fetch(url: &str, more: Value) -> NewJob {
 
 /// A server, a worker and the task `fetch`, granted `hosts` by a tenant that may grant every host.
 pub async fn ground(config: &str, hosts: &[String]) -> (Nats, Worker, Jobs) {
+    ground_with(config, hosts, |worker| worker).await
+}
+
+/// The same, with the worker's set-up changed.
+async fn ground_with(
+    config: &str,
+    hosts: &[String],
+    change: impl FnOnce(WorkerSetup) -> WorkerSetup,
+) -> (Nats, Worker, Jobs) {
     let nats = Nats::start();
     push(&cli(&nats), "fetch", &[]);
     let file = nats.folder().join("worker.toml");
@@ -69,7 +130,7 @@ pub async fn ground(config: &str, hosts: &[String]) -> (Nats, Worker, Jobs) {
     for host in hosts {
         cli(&nats).ok(["task", "allow", "fetch", &format!("http={host}")]);
     }
-    let worker = Worker::of(&nats).cache_dir(shared_cache()).arg("--config").arg(&file).start();
+    let worker = change(Worker::of(&nats).cache_dir(shared_cache()).arg("--config").arg(&file)).start();
     (nats, worker, jobs)
 }
 

@@ -13,6 +13,7 @@ mod bulk;
 mod cancel;
 mod capabilities;
 mod capabilities_http;
+mod certificates;
 mod contract;
 mod crash;
 mod delays;

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use crate::Nats;
 
 /// Variables that change what `lovage` does, and that a test sets itself where it means to.
-const FOREIGN: [&str; 11] = [
+const FOREIGN: [&str; 13] = [
     "DOCKER_CONFIG",
     "LOVAGE_CACHE",
     "LOVAGE_LOG",
@@ -17,6 +17,8 @@ const FOREIGN: [&str; 11] = [
     "NATS_URL",
     "NATS_USER",
     "RUST_LOG",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
 ];
 
 /// Takes the person's settings for `lovage` out of the command's environment; a person's caches stay in use.

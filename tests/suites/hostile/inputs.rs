@@ -127,8 +127,22 @@ const INPUTS: &[Input] = &[
         "a redirect to where the task may not go",
         &["capabilities_http::granted_hosts_are_reached_and_every_other_is_not"],
     ),
-    input("H26", "a request that could be read as two", &["lovage: what_could_be_two_requests_is_refused"]),
-    input("H27", "an answer without end", &["capabilities_http::granted_hosts_are_reached_and_every_other_is_not"]),
+    input(
+        "H26",
+        "a request that could be read as two",
+        &[
+            "capabilities_http::hostile::nothing_that_a_task_sends_is_read_as_another_request_or_host",
+            "lovage: what_could_be_two_requests_is_refused",
+        ],
+    ),
+    input(
+        "H27",
+        "an answer without end, or one that drips",
+        &[
+            "capabilities_http::granted_hosts_are_reached_and_every_other_is_not",
+            "capabilities_http::hostile::answers_that_drip_are_cut_at_the_deadline_of_the_job",
+        ],
+    ),
     input("H28", "results that are none", &["hostile::guests::results_that_are_none_are_told"]),
     input(
         "H29",
