@@ -2,6 +2,7 @@
 //! named, more than was asked for, from whom nobody signed. What a real registry does not do, a hostile one here does.
 
 mod hostile;
+mod secured;
 mod signed;
 
 use std::fs;

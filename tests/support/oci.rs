@@ -49,19 +49,35 @@ impl OciRegistry {
         Self::start_with("auth: {htpasswd: {realm: tests, path: HTPASSWD}}\n")
     }
 
+    /// Starts a registry over TLS, with a certificate and its key as files have them.
+    #[must_use]
+    pub fn secured((certificate, key): &(String, String)) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let place = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("a file in a new folder");
+            path.display().to_string()
+        };
+        let (certificate, key) = (place("certificate.pem", certificate), place("key.pem", key));
+        Self::start_in(folder, &format!(", tls: {{certificate: {certificate}, key: {key}}}"), "")
+    }
+
     fn start_with(auth: &str) -> Self {
+        Self::start_in(tempfile::tempdir().expect("a temporary folder"), "", auth)
+    }
+
+    fn start_in(folder: TempDir, tls: &str, auth: &str) -> Self {
         let program = find_registry().expect(
             "there is no docker-registry: install it (apt-get install docker-registry), or name one in \
              LOVAGE_DOCKER_REGISTRY; `cargo verify` leaves these tests out without it",
         );
-        let folder = tempfile::tempdir().expect("a temporary folder");
         let place = |name: &str| folder.path().join(name);
         fs::write(place("htpasswd"), format!("{REGISTRY_USER}:{HASHED}\n")).expect("a file in a new folder");
         let auth = auth.replace("HTPASSWD", place("htpasswd").to_str().expect("a plain name"));
         let store = place("store").display().to_string();
         let config = format!(
             "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {store}}}}}\n\
-             http: {{addr: \"127.0.0.1:0\"}}\n{auth}"
+             http: {{addr: \"127.0.0.1:0\"{tls}}}\n{auth}"
         );
         fs::write(place("config.yml"), config).expect("a file in a new folder");
         let log = File::create(place("log")).expect("a file in a new folder");
@@ -78,7 +94,7 @@ impl OciRegistry {
         let ended = self.child.try_wait().expect("the state of an own child");
         let log = fs::read_to_string(self.folder.path().join("log")).expect("the file of an own child");
         assert!(ended.is_none(), "the registry ended: {log}");
-        let place = log.split("listening on ").nth(1).and_then(|rest| rest.split('"').next());
+        let place = log.split("listening on ").nth(1).and_then(|rest| rest.split(['"', ',']).next());
         place.map(str::to_owned).ok_or(log)
     }
 
