@@ -339,3 +339,36 @@ async fn copy_components(ground: &Ground, from: &str, to: &str) {
         to.put(info.unwrap().name.as_str(), &mut bytes.as_slice()).await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn encrypted_key_signs_with_its_password_and_with_no_other() {
+    let ground = Ground::new();
+    let acme = ground.cli.clone().tenant("acme");
+    let (password, other) = (ground.file("password", b"open sesame\n"), ground.file("other", b"open barley\n"));
+    let (password, other) = (password.to_str().unwrap(), other.to_str().unwrap());
+    let secret = ground.file("unused", b"").with_file_name("release.key");
+    let secret = secret.to_str().unwrap();
+    let made = Cli::without_server().json(["key", "new", "--out", secret, "--password-file", password]);
+    assert_eq!(made["encrypted"], true, "{made}");
+    let text = fs::read_to_string(secret).unwrap();
+    assert!(text.starts_with("untrusted comment: ") && text.lines().count() == 2, "a file of minisign: {text}");
+    let (one, two) = (file(&ground, 1), file(&ground, 2));
+    acme.ok(["push", &one]);
+    acme.ok(["tenant", "keys", "add", "acme", "release", made["public_key"].as_str().unwrap()]);
+    let _told_of_what_no_longer_runs = acme.run(["tenant", "policy", "acme", "--require-signature"]).ok();
+    let sign = ["sign", &two, "--task", "answer", "--version", "2", "--key", secret];
+    for more in [&[][..], &["--password-file", other]] {
+        let told = acme.run([&sign[..], more].concat()).fails_with(2);
+        assert!(told.stderr.contains("password") && !told.stderr.contains("open barley"), "{}", told.stderr);
+        assert!(!Path::new(&format!("{two}.minisig")).exists());
+    }
+    acme.ok([&sign[..], &["--password-file", password]].concat());
+    acme.ok(["push", &two, "--version", "2", "--signature", &format!("{two}.minisig")]);
+    let _worker = Worker::of(&ground.nats).cache_dir(shared_cache()).start();
+    gives(&ground.client("acme").await, 2).await;
+    // at push, too
+    let three = file(&ground, 3);
+    let push = ["push", &three, "--version", "3", "--sign-key", secret];
+    let told = acme.run(push).fails_with(2);
+    assert!(told.stderr.contains("password"), "{}", told.stderr);
+}
