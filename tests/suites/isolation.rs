@@ -5,7 +5,7 @@
 use async_nats::Client as Connection;
 use lovage_client::{Client, NewJob};
 use lovage_job::{name::JobId, outcome::OutcomeKind};
-use lovage_tests::{Cli, Jobs, Nats, WITHIN, Worker, WorkerSetup, cli, eventually, push, shared_cache};
+use lovage_tests::{Cli, Health, Jobs, Nats, WITHIN, Worker, WorkerSetup, cli, eventually, push, shared_cache};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
@@ -108,7 +108,7 @@ async fn component_that_kills_three_runners_is_quarantined_and_its_neighbour_is_
     eventually("it to run again", WITHIN, runs).await;
 }
 
-/// The pool resets its slots sixteen at a time, by a call that one job alone never makes.
+/// What the pool does only now and then must be among the calls that its jail leaves it.
 #[tokio::test]
 async fn one_runner_outlives_many_jobs() {
     let (_nats, cli, mut worker, jobs) = ground(&["hostile"]).await;
@@ -124,6 +124,26 @@ async fn one_runner_outlives_many_jobs() {
     assert_eq!(cli.json(["task", "show", "sleepy"])["runner_deaths"], json!({}));
     assert!(!worker.stderr().contains("runner died"));
     assert_eq!(worker.ended(), None);
+}
+
+/// Nobody counts what an ended job has left in the pool, so it must not stay until others end.
+#[tokio::test]
+async fn memory_of_a_job_is_given_back_as_it_ends() {
+    const MARGIN_BYTES: u64 = 16 << 20;
+    let (_nats, cli, _worker, jobs) = ground(&["hostile"]).await;
+    let residue = async |mib: u32| {
+        let result = jobs.run(NewJob::json("residue".parse().unwrap(), &mib).unwrap()).await;
+        assert_eq!(result.record.outcome, OutcomeKind::Completed, "{:?}", result.error);
+    };
+    residue(1).await;
+    let runner = Health::of(pid_of(&runners(&cli, |all| all.len() == 1).await[0]).cast_unsigned());
+    let before = runner.held().unwrap();
+    for _ in 0..3 {
+        residue(48).await;
+    }
+    let after = runner.held().unwrap();
+    assert!(after.resident_bytes < before.resident_bytes + MARGIN_BYTES, "{before}, then {after}");
+    assert!(runner.peak_bytes().unwrap() > before.resident_bytes + MARGIN_BYTES, "the jobs held some while they ran");
 }
 
 #[tokio::test]

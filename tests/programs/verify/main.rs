@@ -74,6 +74,9 @@ fn verify(steps: &mut Steps, args: impl Iterator<Item = OsString>) -> Result<(),
     if !args.is_empty() {
         return steps.run("test the workspace", tests(&args));
     }
+    let mut apart = tests(&["--test", "suites", "--", "hostile::"].map(Into::into));
+    apart.env("LOVAGE_TEST_ISOLATION", "process");
+    steps.run("test hostile inputs with jobs in processes of their own", apart)?;
     // The examples of the documentation first, so that the suites' own summary is the last thing that is printed.
     steps.run("test the documentation", tests(&["--doc".into()]))?;
     let all = ["--lib", "--bins", "--tests"].into_iter().chain(without);

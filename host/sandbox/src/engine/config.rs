@@ -17,10 +17,11 @@ const BACKTRACE_FRAMES_MAX: NonZeroUsize = NonZeroUsize::new(48).unwrap();
 const HOST_STACK_BYTES: usize = 512 << 10;
 /// Core instances of one component: a Python component has 14, a composition a few each.
 pub(crate) const INSTANCES_MAX: u32 = 64;
-/// Slots that are reset together.
-const DECOMMIT_BATCH: usize = 16;
-/// Slots beyond those in use: while one thread resets a batch, another finds these free instead of failing.
-const UNDER_RESET: u32 = 2 * DECOMMIT_BATCH as u32;
+/// Slots that are reset together: each one as its attempt ends. In a batch they would keep what their guests wrote,
+/// which no budget counts any more, until enough others ended on the same thread.
+const DECOMMIT_BATCH: usize = 1;
+/// Memories and tables beyond those that attempts have on average: a few components with more run all the same.
+const SPARE_SLOTS: u32 = 32;
 /// Linear memories of one component.
 pub(crate) const MEMORIES_MAX: u32 = 4;
 /// Tables of one component.
@@ -85,9 +86,9 @@ fn pool(size: &PoolSize, reset: ResetMode) -> PoolingAllocationConfig {
     let at_once = size.concurrency.max(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(at_once);
-    pool.total_stacks(at_once.saturating_add(UNDER_RESET));
-    pool.total_memories(at_once.saturating_mul(2).max(MEMORIES_MAX).saturating_add(UNDER_RESET));
-    pool.total_tables(at_once.saturating_mul(8).max(TABLES_MAX).saturating_add(UNDER_RESET));
+    pool.total_stacks(at_once);
+    pool.total_memories(at_once.saturating_mul(2).max(MEMORIES_MAX).saturating_add(SPARE_SLOTS));
+    pool.total_tables(at_once.saturating_mul(8).max(TABLES_MAX).saturating_add(SPARE_SLOTS));
     pool.total_core_instances(at_once.saturating_mul(INSTANCES_MAX));
     pool.max_core_instances_per_component(INSTANCES_MAX);
     pool.max_memories_per_component(MEMORIES_MAX);
