@@ -2,6 +2,7 @@
 
 mod base;
 mod ground;
+mod groups;
 mod upkeep;
 
 pub use ground::engine;
@@ -17,6 +18,7 @@ use crate::nats::store::Catalog;
 use crate::nats::topology;
 use crate::pipeline::{Guests, GuestsConfig};
 use crate::presence::{Presence, announce};
+use crate::runners::Runners;
 use crate::tenant_book::TenantBook;
 use anyhow::Context as _;
 use async_nats::Client;
@@ -59,6 +61,7 @@ pub struct Worker {
     intake: Arc<Intake>,
     settler: Arc<Settler>,
     guests: Guests,
+    runners: Option<Arc<Runners>>,
     permits: Arc<Permits>,
     presence: Arc<Presence>,
 }
@@ -71,7 +74,8 @@ impl Worker {
         connections: signal::Receiver<u64>,
     ) -> anyhow::Result<Self> {
         let base = Base::new(options, client);
-        let runners = ground::runners(&base.options, base.concurrency).await?;
+        let groups = groups::find(&base.options.file)?;
+        let runners = ground::runners(&base.options, base.concurrency, groups.clone()).await?;
         let presence = base.presence(runners.clone());
         announce(&base.client, &presence, &base.stop_all, &base.tracker).await?;
         topology::ensure_shared(&base.js, base.topology).await?;
@@ -81,7 +85,7 @@ impl Worker {
             NatsAuditor::new(base.client.clone(), base.options.name.to_string(), base.stop_all.clone());
         base.tracker.spawn(audit);
         let catalog = Catalog::open(&base.js).await?;
-        let live = base.versions(runners, &catalog, auditor.clone()).await?;
+        let live = base.versions((groups, runners.clone()), &catalog, auditor.clone()).await?;
         let (heard, hears) = mpsc::channel(HEARD_MAX);
         let broker = Arc::new(base.broker().await?);
         let shared = Arc::new(base.shared(broker.clone(), live.clone(), auditor, heard).await?);
@@ -99,7 +103,7 @@ impl Worker {
         tenants.follow(misses).await?;
         crate::planner::start(&base.js, &base.stop_intake, &base.tracker).await?;
         let (settler, permits) = (broker.settler.clone(), broker.permits.clone());
-        Ok(Self { base, intake, settler, guests, permits, presence })
+        Ok(Self { base, intake, settler, guests, runners, permits, presence })
     }
 
     /// What this worker knows of its tenants.
@@ -152,6 +156,9 @@ impl Worker {
         };
         if tokio::time::timeout(FLUSH_WITHIN, flush).await.is_err() {
             tracing::warn!(pending = self.settler.pending(), "results not confirmed in time; their jobs run again");
+        }
+        if let Some(runners) = &self.runners {
+            let _they_end_with_this_process = tokio::time::timeout(FLUSH_WITHIN, runners.end()).await;
         }
         self.permits.close().await;
         self.base.stop_all.cancel();

@@ -11,6 +11,9 @@ use std::time::Duration;
 
 /// The most attempts at once, as on the command line.
 const CONCURRENCY_MAX: usize = 8_000;
+/// Cores of a runner: the kernel counts no less than a hundredth of one.
+const CORES_MIN: f64 = 0.01;
+const CORES_MAX: f64 = 10_000.0;
 
 /// The file: `lovage worker --config FILE`. Unknown keys are errors.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,6 +27,8 @@ pub struct WorkerFile {
     pub isolation: Isolation,
     /// The processes in which they run where they run apart.
     pub runner: RunnerFile,
+    /// Whether the kernel holds runners and the compiler to their limits.
+    pub cgroup: ControlGroups,
     /// Linear memory of all guests together; where they run apart, of those of one tenant.
     pub memory_budget: ByteSize,
     /// The WebAssembly stack of a guest.
@@ -91,6 +96,19 @@ pub enum Isolation {
     Process,
 }
 
+/// Whether children are put into control groups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ControlGroups {
+    /// Where the machine lets the worker make some.
+    #[default]
+    Auto,
+    /// Always: a worker that cannot limit memory and threads by them does not start.
+    Require,
+    /// Never.
+    Off,
+}
+
 /// The processes in which jobs run where they run apart.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -100,11 +118,13 @@ pub struct RunnerFile {
     /// How long a runner without jobs is kept.
     #[serde(with = "span")]
     pub idle: Duration,
+    /// Processor time of one runner, in cores; needs the cpu controller of cgroups.
+    pub cores: Option<f64>,
 }
 
 impl Default for RunnerFile {
     fn default() -> Self {
-        Self { idle_max: 8, idle: Duration::from_secs(60) }
+        Self { idle_max: 8, idle: Duration::from_secs(60), cores: None }
     }
 }
 
@@ -165,6 +185,7 @@ impl Default for WorkerFile {
             strict: false,
             isolation: Isolation::default(),
             runner: RunnerFile::default(),
+            cgroup: ControlGroups::default(),
             memory_budget: ByteSize::mib(1024),
             stack: ByteSize::kib(512),
             drain: Duration::from_secs(25),
@@ -228,6 +249,12 @@ impl WorkerFile {
         }
         if self.runner.idle < Duration::from_secs(1) {
             return Err("idle of less than 1s would end a runner between two jobs; give at least 1s".to_owned());
+        }
+        if self.runner.cores.is_some_and(|cores| !(CORES_MIN..=CORES_MAX).contains(&cores)) {
+            return Err(format!("[runner] cores is not from {CORES_MIN} to {CORES_MAX}"));
+        }
+        if self.runner.cores.is_some() && self.cgroup == ControlGroups::Off {
+            return Err("[runner] cores needs cgroups, which cgroup = \"off\" forbids".to_owned());
         }
         if !(ByteSize::kib(64)..=ByteSize::mib(64)).contains(&self.stack) {
             return Err(format!("stack = {} is not from 64KiB to 64MiB", self.stack));
@@ -310,6 +337,10 @@ mod tests {
             ("[storage]\nkeyvalue = \"1023KiB\"", "keyvalue"),
             ("[storage]\nblobs = \"1GiB\"", "blobs"),
             ("[secrets]\nkey = \"x\"", "key"),
+            ("cgroup = \"on\"", "cgroup"),
+            ("[runner]\ncores = 0.009", "cores"),
+            ("[runner]\ncores = nan", "cores"),
+            ("cgroup = \"off\"\n[runner]\ncores = 1.5", "cgroup"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(named), "{text}: {error}");

@@ -87,7 +87,7 @@ async fn main() {
         let sandbox = Sandbox::new(SandboxConfig { reset, ..SandboxConfig::default() }).unwrap();
         let cache = ArtifactCache::open(folder.path().join("cache")).unwrap();
         let child = PathBuf::from(env!("CARGO_BIN_EXE_lovage-compile-child"));
-        let compiler = Compiler::new(child, vec![], CompileLimits::default(), cache);
+        let compiler = Compiler::new((child, vec![]), CompileLimits::default(), None, cache);
         let setup = Setup { sandbox, compiler };
         println!("reset {:?}", setup.sandbox.reset_mode());
         let components: Vec<Vec<u8>> = match &file {

@@ -43,7 +43,7 @@ async fn try_component() -> anyhow::Result<()> {
     println!("shape {} adapted {} imports {:?}", inspection.shape, inspection.adapted, inspection.imports);
     let folder = std::env::temp_dir().join("lovage-try-component");
     let cache = ArtifactCache::open(folder)?;
-    let compiler = Compiler::new(std::env::current_exe()?, vec![CHILD.into()], CompileLimits::default(), cache);
+    let compiler = Compiler::new((std::env::current_exe()?, vec![CHILD.into()]), CompileLimits::default(), None, cache);
     let started = Instant::now();
     let artifact = compiler.compile(&Digest::of(&inspection.component), &inspection.component).await?;
     println!("compiled in {:?}", started.elapsed());

@@ -54,6 +54,8 @@ pub use describe::DescribeError;
 pub use engine::reset::{ResetMode, ResetPolicy};
 pub use inspect::check::{InspectOptions, Inspection, inspect};
 pub use inspect::error::InspectError;
+pub use jail::cgroup::found::Controller;
+pub use jail::cgroup::groups::{Groups, NoGroups};
 pub use jail::held::{Held, JailError};
 pub use load::LoadError;
 pub use runner::child::runner_main;

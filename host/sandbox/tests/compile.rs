@@ -3,6 +3,7 @@
 
 use lovage_job::name::Digest;
 use lovage_sandbox::{ArtifactCache, CompileError, CompileLimits, Compiler, Exhausted};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -19,13 +20,18 @@ impl Workshop {
     }
 
     fn compiler(&self, limits: CompileLimits) -> Compiler {
-        Compiler::new(PathBuf::from(env!("CARGO_BIN_EXE_lovage-compile-child")), vec![], limits, self.cache.clone())
+        Compiler::new(
+            (PathBuf::from(env!("CARGO_BIN_EXE_lovage-compile-child")), vec![]),
+            limits,
+            None,
+            self.cache.clone(),
+        )
     }
 
     /// A compiler whose child cannot start: only the cache can answer.
     fn without_child(&self) -> Compiler {
         let program = self.folder.path().join("gone");
-        Compiler::new(program, vec![], CompileLimits::default(), self.cache.clone())
+        Compiler::new((program, vec![]), CompileLimits::default(), None, self.cache.clone())
     }
 }
 
@@ -130,4 +136,23 @@ async fn too_much_processor_time_is_tried_again_another_way() {
         Err(error) => assert!(matches!(error, CompileError::TooExpensive { .. }), "{error}"),
     }
     assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn the_compiler_is_in_a_group_of_its_own() {
+    let groups = match lovage_sandbox::Groups::find() {
+        Ok(groups) => groups,
+        Err(error) => {
+            // Not captured: nobody should take a test for passed that did not run.
+            writeln!(std::io::stderr().lock(), "cgroup: the compiler's group is LEFT OUT: {error}").unwrap();
+            return;
+        }
+    };
+    let workshop = Workshop::new();
+    let says_its_group = vec!["-c".into(), "cat > /dev/null; cat /proc/self/cgroup".into()];
+    let child = ("/bin/sh".into(), says_its_group);
+    let compiler = Compiler::new(child, CompileLimits::default(), Some(groups), workshop.cache.clone());
+    let artifact = compiler.compile(&Digest::of(b"any"), b"any").await.unwrap();
+    let said = String::from_utf8_lossy(&std::fs::read(artifact.path()).unwrap()).into_owned();
+    assert!(said.contains(&format!("lovage-{}-", std::process::id())), "{said}");
 }

@@ -36,6 +36,7 @@ use crate::usage::Usage;
 use crate::webhook::courier::HttpCourier;
 use async_nats::Client;
 use async_nats::jetstream;
+use lovage_sandbox::Groups;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch as signal};
@@ -108,12 +109,12 @@ impl Base {
     /// The versions that this worker makes ready, and what makes them.
     pub(super) async fn versions(
         &self,
-        runners: Option<Arc<Runners>>,
+        (groups, runners): (Option<Arc<Groups>>, Option<Arc<Runners>>),
         catalog: &Catalog,
         auditor: Arc<dyn Auditor>,
     ) -> anyhow::Result<Arc<Live>> {
         let options = &self.options;
-        let compiler = ground::compiler(&options.file, &options.cache_dir, &options.compiler)?;
+        let compiler = ground::compiler(&options.file, &options.cache_dir, &options.compiler, groups)?;
         let all = self.concurrency + GuestsConfig::light(self.concurrency);
         let ground = ground::ground(options, all, runners)?;
         let components = Components::new(self.js.clone());

@@ -5,6 +5,7 @@ use crate::config::{Isolation, RunnerFile, WorkerFile};
 use crate::registry::ground::Ground;
 use crate::runners::{Runners, RunnersConfig};
 use anyhow::Context as _;
+use lovage_sandbox::Groups;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ pub fn engine(
     compiler: &(PathBuf, Vec<std::ffi::OsString>),
 ) -> anyhow::Result<(lovage_sandbox::Sandbox, lovage_sandbox::Compiler)> {
     let sandbox = lovage_sandbox::Sandbox::new(sandbox_config(file, concurrency))?;
-    Ok((sandbox, self::compiler(file, cache_dir, compiler)?))
+    Ok((sandbox, self::compiler(file, cache_dir, compiler, None)?))
 }
 
 fn sandbox_config(file: &WorkerFile, concurrency: usize) -> lovage_sandbox::SandboxConfig {
@@ -33,6 +34,7 @@ pub(super) fn compiler(
     file: &WorkerFile,
     cache_dir: &std::path::Path,
     compiler: &(PathBuf, Vec<std::ffi::OsString>),
+    groups: Option<Arc<Groups>>,
 ) -> anyhow::Result<lovage_sandbox::Compiler> {
     let cache = lovage_sandbox::ArtifactCache::open(cache_dir)?;
     let limits = lovage_sandbox::CompileLimits {
@@ -40,13 +42,16 @@ pub(super) fn compiler(
         memory_bytes: file.compile.memory.0,
         wall: file.compile.wall,
     };
-    let (program, args) = compiler.clone();
-    Ok(lovage_sandbox::Compiler::new(program, args, limits, cache))
+    Ok(lovage_sandbox::Compiler::new(compiler.clone(), limits, groups, cache))
 }
 
 /// The runners of a worker whose jobs run apart, after a look at what holds one on this machine.
-pub(super) async fn runners(options: &WorkerOptions, concurrency: usize) -> anyhow::Result<Option<Arc<Runners>>> {
-    let RunnerFile { idle_max, idle } = options.file.runner;
+pub(super) async fn runners(
+    options: &WorkerOptions,
+    concurrency: usize,
+    groups: Option<Arc<Groups>>,
+) -> anyhow::Result<Option<Arc<Runners>>> {
+    let RunnerFile { idle_max, idle, cores } = options.file.runner;
     if options.file.isolation == Isolation::InProcess {
         return Ok(None);
     }
@@ -55,6 +60,8 @@ pub(super) async fn runners(options: &WorkerOptions, concurrency: usize) -> anyh
         args: vec![crate::cli::RUNNER.into()],
         sandbox: sandbox_config(&options.file, concurrency),
         threads: std::thread::available_parallelism().map_or(1, usize::from).min(concurrency),
+        groups,
+        cores,
     };
     let runners = Runners::new(RunnersConfig { runner, idle_max, idle })?;
     let held = runners.probe().await.context("jobs cannot run apart on this machine")?;

@@ -70,7 +70,21 @@ impl Runners {
     /// Starts a runner to see what holds it on this machine, and keeps nothing of it.
     pub async fn probe(&self) -> Result<Held, RunnerError> {
         let runner = self.starter.start().await?;
-        Ok(runner.held())
+        let held = runner.held();
+        runner.kill();
+        runner.ended().await;
+        Ok(held)
+    }
+
+    /// Ends every runner, whatever it runs, and waits until each is gone with its group.
+    pub async fn end(&self) {
+        let runners: Vec<Runner> = self.book().all().filter_map(|(_, _, cell)| cell.get().cloned()).collect();
+        for runner in &runners {
+            runner.kill();
+        }
+        for runner in &runners {
+            runner.ended().await;
+        }
     }
 
     /// Every runner, for people.

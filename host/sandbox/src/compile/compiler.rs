@@ -6,6 +6,7 @@ use crate::compile::error::{CompileError, Exhausted};
 use crate::compile::failures::Failures;
 use crate::compile::limits::CompileLimits;
 use crate::compile::process::{self, ChildProgram};
+use crate::jail::cgroup::groups::Groups;
 use lovage_job::name::Digest;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -25,9 +26,15 @@ struct Workshop {
 }
 
 impl Compiler {
-    /// A compiler whose child is `program` with `args`, which must do [`crate::compile_child_main`] and nothing else.
-    pub fn new(program: PathBuf, args: Vec<OsString>, limits: CompileLimits, cache: ArtifactCache) -> Self {
-        let program = ChildProgram { program, args };
+    /// A compiler whose child is `program` with `args`, which must do [`crate::compile_child_main`] and nothing else. It
+    /// is held to its memory by the kernel where there are `groups`, beside the limit on its address space.
+    pub fn new(
+        (program, args): (PathBuf, Vec<OsString>),
+        limits: CompileLimits,
+        groups: Option<Arc<Groups>>,
+        cache: ArtifactCache,
+    ) -> Self {
+        let program = ChildProgram { program, args, groups };
         Self(Arc::new(Workshop {
             program,
             limits,

@@ -3,15 +3,21 @@
 use crate::compile::child::{ChildError, ChildErrorKind};
 use crate::compile::error::{CompileError, Exhausted};
 use crate::compile::limits::{CompileLimits, SINGLE_PASS_VARIABLE};
+use crate::jail::cgroup::group::{Group, GroupLimits};
+use crate::jail::cgroup::groups::Groups;
+use lovage_job::unit::ByteSize;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
 /// Threads of the child; each brings stacks and arenas that count against its address space.
-const THREADS: &str = "2";
+const THREADS: u32 = 2;
+/// Threads of the child beside those.
+const THREADS_SPARE: u32 = 14;
 /// Bytes of the child's standard error that are read.
 const STDERR_BYTES_MAX: u64 = 64 << 10;
 /// Bytes of a message from the child.
@@ -25,6 +31,7 @@ const CODE_BASE: u64 = 64 << 20;
 pub(crate) struct ChildProgram {
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<OsString>,
+    pub(crate) groups: Option<Arc<Groups>>,
 }
 
 /// Compiles `component` in a child. Dropping the future kills the child.
@@ -34,11 +41,18 @@ pub(crate) async fn compile(
     single_pass: bool,
     component: &[u8],
 ) -> Result<Vec<u8>, CompileError> {
+    let group = group(program, limits).await?;
     let child = start(program, limits, single_pass)?;
+    if let (Some(group), Some(pid)) = (&group, child.id()) {
+        group.admit(pid).map_err(|error| failed(error.to_string()))?;
+    }
     match tokio::time::timeout(limits.wall, talk(child, component)).await {
         Ok(ended) => {
             let (status, code, said) = ended.map_err(|error| failed(format!("cannot talk to the child: {error}")))?;
-            judge(status, code, &said, limits)
+            match group.is_some_and(|group| group.ran_out_of_memory()) {
+                true => Err(CompileError::TooExpensive { exhausted: Exhausted::Memory, limits }),
+                false => judge(status, code, &said, limits),
+            }
         }
         Err(_) => Err(CompileError::TooExpensive { exhausted: Exhausted::Wall, limits }),
     }
@@ -48,10 +62,21 @@ fn failed(message: String) -> CompileError {
     CompileError::Host { message }
 }
 
+/// A group for the child, where there are groups. Its address space is limited to as much as its memory here; what the
+/// kernel holds for it comes on top.
+async fn group(program: &ChildProgram, limits: CompileLimits) -> Result<Option<Group>, CompileError> {
+    let Some(groups) = program.groups.clone() else { return Ok(None) };
+    let limits = GroupLimits { memory: ByteSize(limits.memory_bytes), threads: THREADS + THREADS_SPARE, cores: None };
+    let made = tokio::task::spawn_blocking(move || groups.make(&limits)).await;
+    let made = made.map_err(|error| failed(error.to_string()))?;
+    made.map(Some).map_err(|error| failed(error.to_string()))
+}
+
 fn start(program: &ChildProgram, limits: CompileLimits, single_pass: bool) -> Result<Child, CompileError> {
     let mut command = Command::new(&program.program);
     command.args(&program.args).env_clear().envs(limits.to_environment());
-    command.env("RAYON_NUM_THREADS", THREADS).env("MALLOC_ARENA_MAX", THREADS);
+    let threads = THREADS.to_string();
+    command.env("RAYON_NUM_THREADS", &threads).env("MALLOC_ARENA_MAX", &threads);
     if single_pass {
         command.env(SINGLE_PASS_VARIABLE, "1");
     }

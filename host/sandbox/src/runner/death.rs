@@ -1,5 +1,6 @@
 //! How a runner ended, told apart as far as the kernel tells.
 
+use lovage_job::unit::ByteSize;
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -45,6 +46,11 @@ pub enum Cause {
         /// What it may hold.
         most: u64,
     },
+    /// It wanted more memory than its group may have, and the kernel killed it.
+    OutOfMemory {
+        /// What it may hold.
+        most: ByteSize,
+    },
     /// It made a system call that it may not make.
     ForbiddenCall,
     /// A thread of it ran out of stack.
@@ -69,8 +75,11 @@ impl fmt::Display for Cause {
             Self::Breach(what) => write!(f, "killed for a breach of protocol: {what}"),
             Self::Overrun => f.write_str("killed for not giving an attempt back in time"),
             Self::Memory { bytes, most } => {
-                let (bytes, most) = (lovage_job::unit::ByteSize(*bytes), lovage_job::unit::ByteSize(*most));
+                let (bytes, most) = (ByteSize(*bytes), ByteSize(*most));
                 write!(f, "killed for holding {bytes} of memory where {most} are allowed")
+            }
+            Self::OutOfMemory { most } => {
+                write!(f, "killed by the kernel for wanting more memory than the {most} of its cgroup")
             }
             Self::ForbiddenCall => f.write_str("killed by the kernel for a forbidden system call (SIGSYS)"),
             Self::StackOverflow => f.write_str("a thread of the host overflowed its stack"),
@@ -102,9 +111,18 @@ impl fmt::Display for Death {
 }
 
 impl Death {
-    /// Reads the end of a process. `killed` is why we ended it.
-    pub(crate) fn of(status: Option<ExitStatus>, killed: Option<&Killed>, said: String) -> Self {
-        let by_kernel = status.map(|status| of_status(status, &said));
+    /// Reads the end of a process. `killed` is why we ended it, `out_of_memory` the limit of the group in which the
+    /// kernel has.
+    pub(crate) fn of(
+        status: Option<ExitStatus>,
+        killed: Option<&Killed>,
+        out_of_memory: Option<ByteSize>,
+        said: String,
+    ) -> Self {
+        let by_kernel = match (status.map(|status| of_status(status, &said)), out_of_memory) {
+            (Some(Cause::KilledFromOutside), Some(most)) => Some(Cause::OutOfMemory { most }),
+            (other, _) => other,
+        };
         let cause = match (killed, by_kernel) {
             (Some(Killed::Breach(what)), _) => Cause::Breach(what.clone()),
             (Some(Killed::Overrun), _) => Cause::Overrun,
@@ -139,7 +157,7 @@ mod tests {
     #[test]
     fn ends_are_told_apart() {
         let signal = |number| Some(ExitStatus::from_raw(number));
-        let of = |status, said: &str| Death::of(status, None, said.to_owned()).cause;
+        let of = |status, said: &str| Death::of(status, None, None, said.to_owned()).cause;
         assert_eq!(of(signal(SIGKILL), ""), Cause::KilledFromOutside);
         assert_eq!(of(signal(SIGSYS), ""), Cause::ForbiddenCall);
         assert_eq!(of(signal(SIGABRT), "memory allocation of 7 bytes failed"), Cause::Aborted);
@@ -148,7 +166,13 @@ mod tests {
         assert_eq!(of(signal(15), ""), Cause::Signal(15));
         assert_eq!(of(Some(ExitStatus::from_raw(3 << 8)), ""), Cause::Exited(3));
         assert_eq!(of(None, ""), Cause::Unknown);
-        let overrun = Death::of(signal(SIGKILL), Some(&Killed::Overrun), String::new());
+        let most = ByteSize::mib(7);
+        let of_group = |status, killed| Death::of(status, killed, Some(most), String::new());
+        let out_of_memory = of_group(signal(SIGKILL), None);
+        assert_eq!(out_of_memory.cause, Cause::OutOfMemory { most });
+        assert!(out_of_memory.to_string().contains("more memory than the 7MiB"), "{out_of_memory}");
+        assert_eq!(of_group(signal(SIGSEGV), None).cause, Cause::Crashed(SIGSEGV));
+        let overrun = of_group(signal(SIGKILL), Some(&Killed::Overrun));
         assert_eq!(overrun.cause, Cause::Overrun, "our own reason comes first");
     }
 }

@@ -24,6 +24,8 @@ const KEPT_BYTES: usize = 1 << 20;
 pub(crate) struct Line {
     pid: u32,
     outlet: OwnedWriteHalf,
+    /// What its group holds it to, for people.
+    group: Vec<String>,
     waiting: Mutex<Waiting>,
     pub(super) more: Notify,
     pub(super) close: Notify,
@@ -67,10 +69,11 @@ struct Said {
 }
 
 impl Line {
-    pub(crate) fn new(pid: u32, outlet: OwnedWriteHalf) -> Arc<Self> {
+    pub(crate) fn new(pid: u32, outlet: OwnedWriteHalf, group: Vec<String>) -> Arc<Self> {
         Arc::new(Self {
             pid,
             outlet,
+            group,
             waiting: Mutex::default(),
             more: Notify::new(),
             close: Notify::new(),
@@ -94,8 +97,11 @@ impl Line {
         self.pid
     }
 
+    /// What holds it: by its own word, and by its group.
     pub(crate) fn held(&self) -> Held {
-        self.said().held.clone().unwrap_or_default()
+        let mut held = self.said().held.clone().unwrap_or_default();
+        held.limits.extend_from_slice(&self.group);
+        held
     }
 
     pub(crate) fn loaded(&self) -> usize {
@@ -123,6 +129,13 @@ impl Line {
             Ok(State::Down(death)) => Err(death.clone()),
             _ => Ok(()),
         }
+    }
+
+    /// Waits until it is down.
+    pub(super) async fn down(&self) {
+        let mut state = self.state.subscribe();
+        // The sender is held here.
+        let _ = state.wait_for(|state| matches!(state, State::Down(_))).await;
     }
 
     /// Lets the runner end by itself.

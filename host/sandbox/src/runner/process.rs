@@ -7,6 +7,8 @@ use super::line::Line;
 use super::supervisor::{Runner, RunnerError};
 use super::words::{FromRunner, Setup, ToRunner};
 use crate::engine::reset::ResetPolicy;
+use crate::jail::cgroup::group::{Group, GroupError, GroupLimits};
+use crate::jail::cgroup::groups::Groups;
 use crate::sandbox::SandboxConfig;
 use lovage_job::unit::ByteSize;
 use std::ffi::OsString;
@@ -27,7 +29,7 @@ const READ_BYTES: usize = 64 << 10;
 const END_WITHIN: Duration = Duration::from_secs(2);
 /// How long a runner may take until it is in its jail.
 const UP_WITHIN: Duration = Duration::from_secs(30);
-/// How often a runner's memory is looked at.
+/// How often a runner's memory is looked at, where the kernel does not.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The last of a runner's standard error.
 const TAIL_BYTES: usize = 8 << 10;
@@ -35,6 +37,9 @@ const TAIL_BYTES: usize = 8 << 10;
 const SPARE: ByteSize = ByteSize::mib(2048);
 /// What a runner holds beside the memory of its guests: code, stacks, buffers.
 const HOST_MEMORY: ByteSize = ByteSize::mib(512);
+
+/// Threads of a runner beside those of guests: its first, its clock, its way out, and some to spare.
+const HOST_THREADS: u32 = 16;
 
 /// How runners are made.
 #[derive(Debug, Clone)]
@@ -47,12 +52,22 @@ pub struct RunnerConfig {
     pub sandbox: SandboxConfig,
     /// Guest threads of each.
     pub threads: usize,
+    /// Where the kernel is to hold each to its memory and threads.
+    pub groups: Option<Arc<Groups>>,
+    /// Processor time of each, in cores, where there are groups.
+    pub cores: Option<f64>,
 }
 
 impl RunnerConfig {
     /// Memory of a runner's process, of all kinds; one that holds more is killed.
     pub fn resident_max(&self) -> ByteSize {
         ByteSize(self.sandbox.memory_budget.0.saturating_add(HOST_MEMORY.0))
+    }
+
+    fn group(&self) -> Result<Option<Group>, GroupError> {
+        let threads = u32::try_from(self.threads).unwrap_or(u32::MAX).saturating_add(HOST_THREADS);
+        let limits = GroupLimits { memory: self.resident_max(), threads, cores: self.cores };
+        self.groups.as_ref().map(|groups| groups.make(&limits)).transpose()
     }
 
     fn setup(&self) -> Setup {
@@ -75,21 +90,36 @@ impl RunnerConfig {
 #[derive(Debug)]
 pub struct RunnerStarter {
     config: RunnerConfig,
-    orders: std::sync::mpsc::Sender<oneshot::Sender<std::io::Result<(Child, UnixStream)>>>,
+    orders: std::sync::mpsc::Sender<oneshot::Sender<Result<Started, StartError>>>,
+}
+
+/// A process that was started, and knows nothing yet.
+struct Started {
+    child: Child,
+    socket: UnixStream,
+    group: Option<Group>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    Process(#[from] std::io::Error),
+    #[error(transparent)]
+    Group(#[from] GroupError),
 }
 
 impl RunnerStarter {
     /// Starts nothing yet. Must be called within the runtime that is to watch over the runners.
     pub fn new(config: RunnerConfig) -> std::io::Result<Self> {
-        let (orders, coming) = std::sync::mpsc::channel::<oneshot::Sender<std::io::Result<(Child, UnixStream)>>>();
-        let (program, args) = (config.program.clone(), config.args.clone());
+        let (orders, coming) = std::sync::mpsc::channel::<oneshot::Sender<Result<Started, StartError>>>();
+        let of = config.clone();
         let runtime = tokio::runtime::Handle::current();
         // Ends when the starter is dropped.
         std::thread::Builder::new().name("runner-starter".to_owned()).spawn(move || {
             let _runtime = runtime.enter();
             while let Ok(order) = coming.recv() {
                 // Whoever ordered may be gone; the child ends as its handle is dropped.
-                let _ = order.send(spawn(&program, &args));
+                let _ = order.send(spawn(&of));
             }
         })?;
         Ok(Self { config, orders })
@@ -105,31 +135,37 @@ impl RunnerStarter {
         let failed = |error: &dyn std::fmt::Display| RunnerError::Start(error.to_string());
         let (order, started) = oneshot::channel();
         self.orders.send(order).map_err(|error| failed(&error))?;
-        let (child, socket) = started.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+        let started = started.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+        let Started { child, socket, group } = started;
         let pid = child.id().unwrap_or_default();
-        let most = self.config.resident_max();
         let (inlet, outlet) = socket.into_split();
-        let line = Line::new(pid, outlet);
+        let line = Line::new(pid, outlet, group.as_ref().map(|group| group.held().to_vec()).unwrap_or_default());
         // Both end with the process, which ends with the handle below.
-        tokio::spawn(watch_over(line.clone(), child, inlet, most.0));
+        tokio::spawn(watch_over(line.clone(), child, inlet, group, self.config.resident_max().0));
         line.say(&ToRunner::Setup(self.config.setup()));
         let up = tokio::time::timeout(UP_WITHIN, Runner::over(line)).await;
         up.map_err(|_| failed(&format!("it was not in its jail after {} s", UP_WITHIN.as_secs())))?
     }
 }
 
-fn spawn(program: &PathBuf, args: &[OsString]) -> std::io::Result<(Child, UnixStream)> {
+fn spawn(config: &RunnerConfig) -> Result<Started, StartError> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
-    let ours = UnixStream::from_std(ours)?;
-    let mut command = Command::new(program);
-    command.args(args).env_clear().stdin(Stdio::from(OwnedFd::from(theirs)));
+    let socket = UnixStream::from_std(ours)?;
+    let mut command = Command::new(&config.program);
+    command.args(&config.args).env_clear().stdin(Stdio::from(OwnedFd::from(theirs)));
     command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    Ok((command.spawn()?, ours))
+    let group = config.group()?;
+    let child = command.spawn()?;
+    if let (Some(group), Some(pid)) = (&group, child.id()) {
+        group.admit(pid)?;
+    }
+    Ok(Started { child, socket, group })
 }
 
 /// Hears a runner until it ends, or must be ended.
-async fn watch_over(line: Arc<Line>, mut child: Child, inlet: OwnedReadHalf, most: u64) {
+async fn watch_over(line: Arc<Line>, mut child: Child, inlet: OwnedReadHalf, group: Option<Group>, most: u64) {
+    let held_to = group.as_ref().and_then(Group::memory);
     let tail = Tail::default();
     let telling = tokio::spawn(tail.clone().read(child.stderr.take()));
     let breach = tokio::select! {
@@ -137,7 +173,7 @@ async fn watch_over(line: Arc<Line>, mut child: Child, inlet: OwnedReadHalf, mos
         () = line.write_rest() => None,
         () = line.close.notified() => None,
         () = line.kill.notified() => None,
-        () = look_at_memory(&line, most) => None,
+        () = look_at_memory(&line, most), if held_to.is_none() => None,
     };
     if let Some(breach) = breach {
         line.kill(Killed::Breach(breach.to_string()));
@@ -158,7 +194,10 @@ async fn watch_over(line: Arc<Line>, mut child: Child, inlet: OwnedReadHalf, mos
     };
     // What it said last is in the pipe, whose other end is gone.
     let _ = tokio::time::timeout(END_WITHIN, telling).await;
-    line.end(Death::of(status, line.killed.get(), tail.text()));
+    let out_of_memory = held_to.filter(|_| group.as_ref().is_some_and(Group::ran_out_of_memory));
+    // It is empty now.
+    drop(group);
+    line.end(Death::of(status, line.killed.get(), out_of_memory, tail.text()));
 }
 
 /// Hears words until the socket is closed.

@@ -97,6 +97,11 @@ impl Runner {
         self.0.0.kill(Killed::Closed);
     }
 
+    /// Waits until it has ended.
+    pub async fn ended(&self) {
+        self.0.0.down().await;
+    }
+
     /// Makes one attempt in it. Where the future is dropped, the guest is stopped.
     pub async fn run(
         &self,
