@@ -19,6 +19,13 @@ use lovage_tests::{
 };
 use steps::{Steps, Stop};
 
+/// What is tested once more with jobs in processes of their own: where a worker gives them what it has, and where they
+/// attack it.
+const APART: [(&str, &[&str]); 2] = [
+    ("hostile inputs", &["hostile::"]),
+    ("capabilities", &["capabilities::", "capabilities_http::", "storage::", "secrets::", "scratch::"]),
+];
+
 fn main() -> ExitCode {
     let mut steps = Steps::new();
     let verified = verify(&mut steps, env::args_os().skip(1));
@@ -74,9 +81,12 @@ fn verify(steps: &mut Steps, args: impl Iterator<Item = OsString>) -> Result<(),
     if !args.is_empty() {
         return steps.run("test the workspace", tests(&args));
     }
-    let mut apart = tests(&["--test", "suites", "--", "hostile::"].map(Into::into));
-    apart.env("LOVAGE_TEST_ISOLATION", "process");
-    steps.run("test hostile inputs with jobs in processes of their own", apart)?;
+    for (what, suites) in APART {
+        let suites = ["--test", "suites", "--"].into_iter().chain(suites.iter().copied());
+        let mut apart = tests(&suites.map(Into::into).collect::<Vec<_>>());
+        apart.env("LOVAGE_TEST_ISOLATION", "process");
+        steps.run(&format!("test {what} with jobs in processes of their own"), apart)?;
+    }
     // The examples of the documentation first, so that the suites' own summary is the last thing that is printed.
     steps.run("test the documentation", tests(&["--doc".into()]))?;
     let all = ["--lib", "--bins", "--tests"].into_iter().chain(without);
