@@ -7,7 +7,8 @@
 //! rank. So a strict order holds within each tenant, and no tenant can starve another by it.
 //!
 //! Some threads take only jobs of tenants that have used less than their share ([`Intake::take_light`]): one tenant's
-//! long jobs on all other threads do not keep such a tenant waiting.
+//! long jobs on all other threads do not keep such a tenant waiting. While one of them is free, the others leave such jobs to
+//! it: among busy guests on a thread a job is soon begun and late at its end.
 //!
 //! How much a source may hold ahead follows how fast its jobs are taken, so that a slow task's jobs stay with the
 //! broker, where other workers can have them.
@@ -60,6 +61,8 @@ struct Inner {
     next: u64,
     /// Guest threads that wait for jobs.
     hungry: usize,
+    /// Threads that wait for jobs of light tenants.
+    light_free: usize,
     /// Sources that were told to wait until a thread is hungry or their tenant may run more.
     held_back: Vec<u64>,
     closed: bool,
@@ -176,10 +179,14 @@ impl Intake {
             if more {
                 self.light.notify_one();
             }
+            // what was left for this thread may be for all again
+            self.arrived.notify_one();
             if let Some(taken) = jobs.pop() {
                 return Some(taken);
             }
+            self.lock().light_free += 1;
             arrived.await;
+            self.lock().light_free -= 1;
         }
     }
 
@@ -195,11 +202,16 @@ impl Intake {
             return None;
         }
         let jobs = inner.take(room, which, now, begun_us);
+        let light = inner.shares.next_light(begun_us).is_some();
         let more = match which {
-            Which::Any => inner.shares.next(begun_us).is_some(),
-            Which::Light => !jobs.is_empty() && inner.shares.next_light(begun_us).is_some(),
+            Which::Any => inner.next(which, begun_us).is_some(),
+            Which::Light => light && !jobs.is_empty(),
         };
         drop(inner);
+        // it may have become light while it waited here, of which nobody was told
+        if which == Which::Any && light {
+            self.light.notify_one();
+        }
         let taken = |(member, job)| Taken { job, turn: Turn { intake: self.clone(), member, begun_us } };
         Some((jobs.into_iter().map(taken).collect(), more))
     }
@@ -272,14 +284,19 @@ impl Inner {
         }
     }
 
+    /// Whose turn it is. While a thread is free for light tenants, theirs are left to it.
+    fn next(&mut self, which: Which, now_us: u64) -> Option<Member> {
+        match which {
+            Which::Light => self.shares.next_light(now_us),
+            Which::Any if self.light_free > 0 => self.shares.next_but_light(now_us),
+            Which::Any => self.shares.next(now_us),
+        }
+    }
+
     fn take(&mut self, room: usize, which: Which, now: Instant, now_us: u64) -> Vec<(Member, Delivery)> {
         let mut jobs = Vec::with_capacity(room.min(64));
         while jobs.len() < room {
-            let next = match which {
-                Which::Any => self.shares.next(now_us),
-                Which::Light => self.shares.next_light(now_us),
-            };
-            let Some(member) = next else { break };
+            let Some(member) = self.next(which, now_us) else { break };
             let Some(line) = self.lines.get_mut(&member) else { break };
             // alone, a tenant gets all the room there is; beside others, a job at a time
             let count = if self.shares.is_alone(member) { room - jobs.len() } else { 1 };

@@ -103,10 +103,13 @@ impl SourceHandle {
             Ok(light) => light,
             Err(job) => return Some(job),
         };
+        let left_to_light = light && inner.light_free > 0;
         drop(inner);
-        self.intake.arrived.notify_one();
         if light {
             self.intake.light.notify_one();
+        }
+        if !left_to_light {
+            self.intake.arrived.notify_one();
         }
         None
     }

@@ -272,3 +272,31 @@ async fn a_light_tenant_is_served_apart_while_another_holds_every_place() {
     let (taken, _) = tokio::join!(intake.take_light(), async { intake.close() });
     assert!(taken.is_none());
 }
+
+#[tokio::test]
+async fn a_light_tenants_job_is_left_to_a_free_thread_for_such_and_to_nobody_who_is_not_there() {
+    let intake = Arc::new(Intake::default());
+    let (heavy, light) = (intake.add_source(&tenant("heavy"), 1, 0), intake.add_source(&tenant("light"), 1, 0));
+    assert!((0..3).all(|_| heavy.put(job("heavy")).is_none()));
+    let running = intake.take(2).await.unwrap();
+    intake.lock().shares.next(5_000_000);
+    let mut waits = Box::pin(intake.take_light());
+    assert!(futures::poll!(&mut waits).is_pending());
+    assert!((0..2).all(|_| light.put(job("light")).is_none()));
+    assert_eq!(intake.take(1).await.unwrap()[0].job.subject, "heavy");
+    let mut any = Box::pin(intake.take(1));
+    assert!(futures::poll!(&mut any).is_pending(), "what is left is for the free thread");
+    let first = waits.await.unwrap();
+    assert_eq!(first.job.subject, "light");
+    let second = any.await.unwrap();
+    assert_eq!(second[0].job.subject, "light", "no thread for light tenants is free any more");
+    // one that was left for such a thread and is light no more, since nobody else holds places
+    let mut waits = Box::pin(intake.take_light());
+    assert!(futures::poll!(&mut waits).is_pending());
+    drop((first, second));
+    assert!(light.put(job("left")).is_none());
+    drop(running);
+    intake.lock().shares.next(10_000_000);
+    assert!(futures::poll!(&mut waits).is_pending());
+    assert_eq!(intake.take(1).await.unwrap()[0].job.subject, "left");
+}

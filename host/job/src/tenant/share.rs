@@ -124,6 +124,12 @@ impl Shares {
         self.next(now_us).filter(|member| self.is_light(*member))
     }
 
+    /// Who goes next of the others.
+    pub fn next_but_light(&mut self, now_us: u64) -> Option<Member> {
+        self.move_on(now_us);
+        self.turns.iter().map(|(_, member)| *member).find(|member| !self.is_light(*member))
+    }
+
     /// Whether a member has used less than its share, while others hold places.
     pub fn is_light(&self, member: Member) -> bool {
         let others = self.running.len() > usize::from(self.running.contains(&member));
