@@ -2,6 +2,7 @@
 
 use crate::app::engine;
 use crate::config::WorkerFile;
+use crate::nats::records::Records;
 use crate::nats::store::{Catalog, Components};
 use crate::nats::topology::{self, TopologyConfig};
 use crate::registry::push::{PushOptions, check, store};
@@ -10,7 +11,6 @@ use async_nats::Client;
 use async_nats::jetstream::{self, stream::Stream};
 use lovage_job::limits::LimitsWish;
 use lovage_job::name::{AliasName, TenantName};
-use lovage_job::subject::asset;
 use lovage_job::tenant::TenantRecord;
 use lovage_sandbox::InspectOptions;
 use std::ffi::OsString;
@@ -23,6 +23,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The broker, and what makes tasks on it.
+#[derive(Clone, Copy)]
 pub(super) struct Ground<'a> {
     pub(super) client: &'a Client,
     pub(super) cache: &'a Path,
@@ -35,8 +36,7 @@ impl Ground<'_> {
         let (js, tenant) = (jetstream::new(self.client.clone()), name.parse::<TenantName>()?);
         topology::ensure_tenant(&js, &tenant, TopologyConfig::default()).await?;
         let record = TenantRecord { weight, ..TenantRecord::new(tenant, crate::clock::now()) };
-        let tenants = js.get_key_value(asset::TENANTS).await?;
-        tenants.put(name, serde_json::to_vec(&record)?.into()).await?;
+        Records::open(&js).await?.create(&record).await?;
         self.push(name, guest, LimitsWish::default()).await
     }
 
