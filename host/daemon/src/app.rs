@@ -5,6 +5,7 @@ mod ground;
 mod groups;
 mod upkeep;
 
+pub(crate) use base::{concurrency, cores};
 pub use ground::engine;
 
 use crate::config::WorkerFile;
@@ -22,7 +23,7 @@ use crate::runners::Runners;
 use crate::tenant_book::TenantBook;
 use anyhow::Context as _;
 use async_nats::Client;
-use base::{Base, cores};
+use base::Base;
 use lovage_job::name::{JobId, QueueName};
 use lovage_job::worker::WorkerMode;
 use std::path::PathBuf;

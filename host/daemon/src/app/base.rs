@@ -44,8 +44,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// The cores there are; one where that cannot be told.
-pub(super) fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Attempts at once of a worker that was asked for so many, or for nothing.
+pub(crate) fn concurrency(asked: Option<usize>) -> usize {
+    asked.unwrap_or(8 * cores())
 }
 
 /// What the parts of a worker share.
@@ -80,7 +85,7 @@ impl Base {
             blobstore: file.storage.blobstore,
             ..TopologyConfig::default()
         };
-        let concurrency = file.concurrency.unwrap_or(8 * cores());
+        let concurrency = concurrency(file.concurrency);
         Self {
             js: jetstream::new(client.clone()),
             options,

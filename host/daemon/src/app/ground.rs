@@ -59,7 +59,7 @@ pub(super) async fn runners(
         program: options.compiler.0.clone(),
         args: vec![crate::cli::RUNNER.into()],
         sandbox: sandbox_config(&options.file, concurrency),
-        threads: std::thread::available_parallelism().map_or(1, usize::from).min(concurrency),
+        threads: super::cores().min(concurrency),
         groups,
         cores,
     };

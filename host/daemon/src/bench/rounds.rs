@@ -7,7 +7,7 @@ use super::latency::{Latency, measure};
 use super::tenants::{self, Shared, SharedOptions};
 use super::worker::WorkerSetup;
 use super::{component, fill, null};
-use crate::app::{Worker, WorkerOptions, engine};
+use crate::app::{Worker, WorkerOptions, concurrency, cores, engine};
 use crate::config::{Isolation, WorkerFile};
 use crate::nats::store::{Catalog, Components};
 use crate::nats::topology::{self, TopologyConfig};
@@ -106,7 +106,6 @@ pub struct Apart {
 /// Measures. `tell` hears what happens, for people.
 pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     let folder = Folder::new()?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let binary = server::find(options.nats_server.as_deref())?;
     let mut server = server::start(&binary, StartOptions::new(folder.0.join("nats")))?;
     let connect = lovage_client::ConnectOptions { servers: server.url(), ..lovage_client::ConnectOptions::default() };
@@ -139,11 +138,9 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
         }
         None => None,
     };
+    let ground = Ground { client: &client, cache: &cache, compiler: &options.compiler };
     let tenants = match options.tenants {
-        Some(shared) => {
-            let bench = tenants::Bench(Ground { client: &client, cache: &cache, compiler: &options.compiler });
-            Some(bench.measure(shared, &tell).await)
-        }
+        Some(shared) => Some(tenants::Bench(ground).measure(shared, &tell).await),
         None => None,
     };
     worker.stop(std::future::pending()).await;
@@ -159,13 +156,12 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
     };
     let hostile = match options.hostile {
         Some(asked) => {
-            let ground = Ground { client: &client, cache: &cache, compiler: &options.compiler };
             let worker = WorkerSetup {
                 program: &options.compiler.0,
                 url: server.url(),
                 folder: &folder.0,
                 cache: &cache,
-                concurrency: options.concurrency.unwrap_or(8 * cores),
+                concurrency: concurrency(options.concurrency),
                 isolation: options.isolation,
             };
             Some(hostile::Bench { ground, worker }.measure(asked, &tell).await?)
@@ -178,7 +174,7 @@ pub async fn run(options: BenchOptions, tell: impl Fn(&str)) -> anyhow::Result<R
         version: env!("CARGO_PKG_VERSION"),
         server: binary.version.to_string(),
         release: !cfg!(debug_assertions),
-        cores,
+        cores: cores(),
         jobs: options.jobs,
         ratio: median(ratios),
         null_jobs_per_s: nulls,

@@ -146,7 +146,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
     // what goes to and from the broker; guests have threads of their own, one for each core
-    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+    let threads = crate::app::cores().div_ceil(2);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Host, format!("no runtime: {error}")))?;
     let ended = runtime.block_on(dispatch(cli, output));
