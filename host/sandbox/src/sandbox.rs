@@ -43,7 +43,7 @@ impl Default for SandboxConfig {
             memory_budget: ByteSize::mib(1024),
             memory_max: ByteSize::mib(1024),
             stack_max: ByteSize::kib(512),
-            epoch_tick: Duration::from_millis(10),
+            epoch_tick: Duration::from_millis(2),
             reset: ResetPolicy::Auto,
         }
     }
