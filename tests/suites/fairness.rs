@@ -1,7 +1,9 @@
 //! Tenants side by side: shares by weight whatever the backlog and queues, and records that apply as they change and go.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use futures::{StreamExt, stream};
-use lovage_client::Client;
+use lovage_client::{Client, ListFilter, ListState};
 use lovage_job::{subject::asset, tenant::TenantRecord, unit::UnixMs};
 use lovage_tests::{WITHIN, Worker, WorkerSetup, eventually, shared_cache};
 
@@ -22,12 +24,10 @@ async fn throughput_follows_the_weights_whatever_the_queues() {
     }
     let _worker = worker(&ground).concurrency(2).arg("--queue=default,other").start();
     let (one, two, four) = (ground.client("one").await, ground.client("two").await, ground.client("four").await);
-    let reached = async || match results(&four).await {
-        ended @ 280.. => Ok((results(&one).await, results(&two).await, ended)),
-        ended => Err(format!("{ended} have ended")),
-    };
-    let (of_one, of_two, of_four) = eventually("the heaviest to get on", 2 * WITHIN, reached).await;
-    // a look takes a moment, and credits are a few jobs: the exact shares are shown by the rules' own tests
+    let (from, to) = until_ended(&four, 280).await;
+    let (of_one, of_two) = (held(&one, from, to).await, held(&two, from, to).await);
+    let of_four = held(&four, from, to).await;
+    // credits are a few jobs: the exact shares are shown by the rules' own tests
     assert!((of_four * 3 / 16..=of_four * 5 / 16).contains(&of_one), "{of_one}, {of_two}, {of_four}");
     assert!((of_four * 3 / 8..=of_four * 5 / 8).contains(&of_two), "{of_one}, {of_two}, {of_four}");
 }
@@ -51,15 +51,36 @@ async fn a_weight_that_is_changed_changes_the_share_at_once() {
     assert!((of_two / 2..=of_two * 2).contains(&of_one), "alike again: {of_one}, {of_two}");
 }
 
-/// How many jobs of each of two tenants end from now on until so many of the second have.
+/// How long jobs of each of two tenants hold places from now on, until so many of the second have ended.
 async fn meanwhile(one: &Client, two: &Client, count: u64) -> (u64, u64) {
-    let before = (results(one).await, results(two).await);
-    let reached = async || match results(two).await - before.1 {
-        ended if ended >= count => Ok(ended),
+    let (from, to) = until_ended(two, count).await;
+    (held(one, from, to).await, held(two, from, to).await)
+}
+
+/// From now on, until so many more jobs of a tenant have ended.
+async fn until_ended(client: &Client, count: u64) -> (UnixMs, UnixMs) {
+    let (from, before) = (now(), results(client).await);
+    let reached = async || match results(client).await - before {
+        ended if ended >= count => Ok(now()),
         ended => Err(format!("{ended} have ended")),
     };
-    let of_two = eventually("the second to get on", 2 * WITHIN, reached).await;
-    (results(one).await - before.0, of_two)
+    (from, eventually("a tenant to get on", 2 * WITHIN, reached).await)
+}
+
+/// How long the jobs of a tenant that ended in this time ran, in microseconds. Places are shared by time: on a busy machine
+/// the kernel lets one job run longer than another, and their numbers say less.
+async fn held(client: &Client, from: UnixMs, to: UnixMs) -> u64 {
+    let ended = ListFilter { state: Some(ListState::Done), limit: Some(1_000), ..ListFilter::default() };
+    let ids = client.list(&ended).await.unwrap().jobs.into_iter().map(|job| job.id);
+    let ran = async |id| match client.result(&id).await.unwrap().unwrap().record {
+        record if record.finished >= from && record.finished <= to => record.meter.wall_us,
+        _ => 0,
+    };
+    stream::iter(ids).map(ran).buffer_unordered(64).fold(0, async |sum, ran| sum + ran).await
+}
+
+fn now() -> UnixMs {
+    UnixMs(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap())
 }
 
 #[tokio::test]
