@@ -28,6 +28,7 @@ mod isolation;
 mod jobs;
 mod limits;
 mod logs;
+mod metrics;
 mod outcomes;
 mod pauses;
 mod pinned;

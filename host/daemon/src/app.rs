@@ -20,6 +20,7 @@ use crate::nats::topology;
 use crate::pipeline::{Guests, GuestsConfig};
 use crate::presence::{Presence, announce};
 use crate::runners::Runners;
+use crate::telemetry::WorkerMetrics;
 use crate::tenant_book::TenantBook;
 use anyhow::Context as _;
 use async_nats::Client;
@@ -65,6 +66,7 @@ pub struct Worker {
     runners: Option<Arc<Runners>>,
     permits: Arc<Permits>,
     presence: Arc<Presence>,
+    metrics: Arc<WorkerMetrics>,
 }
 
 impl Worker {
@@ -97,6 +99,7 @@ impl Worker {
         let leases = Arc::new(Leases::default());
         base.tracker.spawn(tell_events(broker.clone(), hears, base.stop_all.clone()));
         base.keep(&broker, &intake, &leases);
+        let metrics = base.metrics(&broker.settler, &leases, &presence);
         let allowances = base.count();
         base.follow(&broker, &catalog, &live).await?;
         let (missing, misses) = mpsc::channel::<SourceName>(MISSING_MAX);
@@ -104,12 +107,17 @@ impl Worker {
         tenants.follow(misses).await?;
         crate::planner::start(&base.js, &base.stop_intake, &base.tracker).await?;
         let (settler, permits) = (broker.settler.clone(), broker.permits.clone());
-        Ok(Self { base, intake, settler, guests, runners, permits, presence })
+        Ok(Self { base, intake, settler, guests, runners, permits, presence, metrics })
     }
 
     /// What this worker knows of its tenants.
     pub fn tenants(&self) -> Arc<TenantBook> {
         self.base.book.clone()
+    }
+
+    /// What is shown of this worker.
+    pub fn metrics(&self) -> Arc<WorkerMetrics> {
+        self.metrics.clone()
     }
 
     /// Takes no new jobs, or takes jobs again; running ones go on.

@@ -1,5 +1,9 @@
 //! What an operator can set: one typed tree, read from a file and refined by the command line.
 
+mod telemetry;
+
+pub use telemetry::MetricsFile;
+
 use crate::registry::ready::LimitPolicy;
 use lovage_job::child::{FANOUT_CEILING, FANOUT_DEFAULT};
 use lovage_job::limits::{Limits, LimitsWish, soft_below};
@@ -59,6 +63,8 @@ pub struct WorkerFile {
     pub storage: StorageFile,
     /// How secrets are opened.
     pub secrets: SecretsFile,
+    /// What is shown of the worker.
+    pub metrics: MetricsFile,
 }
 
 /// What the tasks of one tenant may keep, all together. The broker holds these bounds.
@@ -200,6 +206,7 @@ impl Default for WorkerFile {
             submit: SubmitFile::default(),
             storage: StorageFile::default(),
             secrets: SecretsFile::default(),
+            metrics: MetricsFile::default(),
         }
     }
 }
@@ -282,6 +289,7 @@ impl WorkerFile {
         if ![1, 3, 5].contains(&self.replicas) {
             return Err(format!("replicas = {} is not 1, 3 or 5", self.replicas));
         }
+        self.metrics.check()?;
         if self.jobs_max < 1 {
             return Err(format!("jobs_max = {} would refuse every job; give at least 1", self.jobs_max));
         }

@@ -12,6 +12,7 @@ pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod counters;
 pub mod egress;
 pub mod errands;
 pub mod intake;

@@ -73,6 +73,11 @@ impl Presence {
         }
     }
 
+    /// Whether it takes jobs.
+    pub fn mode(&self) -> WorkerMode {
+        *self.mode.borrow()
+    }
+
     /// Waits until it is told to end.
     pub async fn told_to_drain(&self) {
         let mut mode = self.mode.subscribe();

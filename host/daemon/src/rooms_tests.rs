@@ -36,6 +36,13 @@ fn the_pipeline_knows_no_broker() {
 }
 
 #[test]
+fn who_counts_does_not_know_how_it_is_told() {
+    for room in ["src/pipeline", "src/nats", "src/registry", "src/counters"] {
+        must_not_know(room, &["prometheus", "opentelemetry", "crate::telemetry"]);
+    }
+}
+
+#[test]
 fn the_brokers_side_knows_neither_pipeline_nor_sandbox() {
     must_not_know("src/nats", &["crate::pipeline", "lovage_sandbox", "crate::app", "crate::cli", "crate::registry"]);
 }

@@ -3,6 +3,7 @@
 use super::upkeep::{follow_cancels, follow_catalog, follow_deaths, follow_rules, keep_leases, log_end};
 use super::{WorkerOptions, ground};
 use crate::audit::Auditor;
+use crate::counters::Counters;
 use crate::egress::{Egress, Names};
 use crate::intake::Intake;
 use crate::lease::Leases;
@@ -30,6 +31,7 @@ use crate::registry::gate::Gate;
 use crate::registry::live::Live;
 use crate::registry::load::Loader;
 use crate::runners::Runners;
+use crate::telemetry::{WorkerMetrics, WorkerParts};
 use crate::tenant_book::TenantBook;
 use crate::tenants::{PREPARED_TOGETHER, Tenants};
 use crate::usage::Usage;
@@ -69,6 +71,7 @@ pub(super) struct Base {
     pub(super) running: Arc<Running>,
     pub(super) rules: Arc<Rules>,
     pub(super) book: Arc<TenantBook>,
+    pub(super) counters: Arc<Counters>,
     usage: Arc<Usage>,
     headroom: Arc<Headroom>,
     cancels: Arc<Cancels>,
@@ -86,6 +89,8 @@ impl Base {
             ..TopologyConfig::default()
         };
         let concurrency = concurrency(file.concurrency);
+        let queues = options.queues.iter().map(|(name, _)| name);
+        let counters = Arc::new(Counters::new(queues, file.metrics.tenants()));
         Self {
             js: jetstream::new(client.clone()),
             options,
@@ -98,6 +103,7 @@ impl Base {
             running: Arc::default(),
             rules: Arc::default(),
             book: Arc::default(),
+            counters,
             usage: Arc::default(),
             headroom: Arc::default(),
             cancels: Arc::default(),
@@ -109,6 +115,29 @@ impl Base {
         let queues = self.options.queues.iter().map(|(name, _)| name.clone()).collect();
         let (name, running) = (self.options.name.clone(), self.running.clone());
         Presence::new(name, queues, self.concurrency, self.rules.clone(), move || running.count(), runners)
+    }
+
+    /// What is shown of this worker.
+    pub(super) fn metrics(
+        &self,
+        settler: &Arc<Settler>,
+        leases: &Arc<Leases>,
+        presence: &Arc<Presence>,
+    ) -> Arc<WorkerMetrics> {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let (running, leases) = (self.running.clone(), leases.clone());
+        let (settler, presence) = (settler.clone(), presence.clone());
+        let metrics = WorkerMetrics::new(WorkerParts {
+            counters: self.counters.clone(),
+            client: self.client.clone(),
+            concurrency: self.concurrency,
+            running: Box::new(move || count(running.count())),
+            held: Box::new(move || count(leases.count())),
+            pending: Box::new(move || count(settler.pending())),
+            mode: Box::new(move || presence.mode()),
+        });
+        self.tracker.spawn(metrics.clone().beat(self.stop_all.clone()));
+        metrics
     }
 
     /// The versions that this worker makes ready, and what makes them.
@@ -124,7 +153,8 @@ impl Base {
         let ground = ground::ground(options, all, runners)?;
         let components = Components::new(self.js.clone());
         let gate = Gate::new(self.book.clone(), Records::open(&self.js).await?, auditor.clone());
-        let loader = Loader::new(ground, compiler, catalog.clone(), components, options.file.limit_policy(), gate);
+        let (policy, counters) = (options.file.limit_policy(), self.counters.clone());
+        let loader = Loader::new(ground, compiler, catalog.clone(), components, policy, gate, counters);
         Ok(Arc::new(Live::new(loader, catalog.clone(), self.book.clone(), auditor)))
     }
 
@@ -134,7 +164,7 @@ impl Base {
         let control = self.js.get_key_value(lovage_job::subject::asset::CONTROL).await?;
         Ok(NatsBroker {
             client: self.client.clone(),
-            settler: Settler::new(self.client.clone(), payloads.clone()),
+            settler: Settler::new(self.client.clone(), payloads.clone(), self.counters.clone()),
             results: Results::new(self.client.clone()),
             payloads,
             logs: Logs::new(self.client.clone(), self.options.file.replicas),
@@ -166,6 +196,7 @@ impl Base {
             egress: Arc::new(Egress::new(Handle::current(), Names::System, file.egress.allow_private)),
             auditor,
             errands: Arc::new(NatsErrands::new(client.clone())),
+            counters: self.counters.clone(),
             usage: self.usage.clone(),
             storage: Arc::new(self.storage().await?),
             fanout: file.submit.fanout,

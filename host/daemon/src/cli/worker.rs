@@ -6,10 +6,12 @@ use super::exit::OrExit;
 use super::{Exit, Failure};
 use crate::app::{Worker, WorkerOptions};
 use crate::config::{Isolation, WorkerFile};
+use crate::telemetry::health::HealthPort;
 use crate::telemetry::{self, LogFormat};
 use clap::Args;
 use lovage_job::name::{JobId, QueueName};
 use lovage_job::unit::parse_span;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -48,6 +50,10 @@ pub struct WorkerArgs {
     /// A file with limits and ceilings; see the reference.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Serve /livez, /readyz and /metrics of this worker here, such as 127.0.0.1:7711. Whoever reaches the address may
+    /// read them: numbers and names of queues, never payloads.
+    #[arg(long, value_name = "ADDR")]
+    health: Option<SocketAddr>,
     /// How log lines are written.
     #[arg(long, value_enum, default_value = "text")]
     log_format: LogFormat,
@@ -56,7 +62,7 @@ pub struct WorkerArgs {
 impl WorkerArgs {
     /// The worker of `lovage dev`: defaults, but for what its user says.
     pub(super) fn of_dev(queues: Vec<QueueShare>, concurrency: Option<u16>, isolation: Option<Isolation>) -> Self {
-        let (name, cache_dir, drain, config) = (None, None, None, None);
+        let (name, cache_dir, drain, config, health) = (None, None, None, None, None);
         Self {
             queues,
             strict: false,
@@ -66,6 +72,7 @@ impl WorkerArgs {
             cache_dir,
             drain,
             config,
+            health,
             log_format: LogFormat::Text,
         }
     }
@@ -107,8 +114,12 @@ pub(super) async fn main(args: WorkerArgs, connection: &ConnectionArgs) -> Resul
         () = stops.next() => return Ok(Exit::Interrupted),
     };
     let client = connected.map_err(connect_failure)?;
-    let name = options.name.clone();
+    let (name, health) = (options.name.clone(), options.file.metrics.health);
     let worker = Worker::start(options, client.clone(), connections(client)).await.or_exit(Exit::Broker)?;
+    let health = health.map(|address| HealthPort::start(address, worker.metrics())).transpose().or_exit(Exit::Host)?;
+    if let Some(health) = &health {
+        tracing::info!(address = %health.address(), "health port");
+    }
     tracing::info!(worker = %name, "ready");
     let mut rests = Rests::new()?;
     loop {
@@ -119,6 +130,9 @@ pub(super) async fn main(args: WorkerArgs, connection: &ConnectionArgs) -> Resul
         }
     }
     worker.stop(stops.next()).await;
+    if let Some(health) = health {
+        health.stop();
+    }
     Ok(Exit::Done)
 }
 
@@ -129,6 +143,7 @@ pub(super) fn worker_options(args: &WorkerArgs) -> Result<WorkerOptions, Failure
     file.isolation = args.isolation.unwrap_or(file.isolation);
     file.drain = args.drain.unwrap_or(file.drain);
     file.strict |= args.strict;
+    file.metrics.health = args.health.or(file.metrics.health);
     let mut queues: Vec<(QueueName, usize)> = Vec::new();
     for queue in &args.queues {
         if queues.iter().any(|(name, _)| *name == queue.name) {

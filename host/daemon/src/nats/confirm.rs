@@ -4,6 +4,7 @@
 use super::api::{PublishReply, WRONG_LAST_SEQUENCE};
 use super::settle::{CONFIRM_WITHIN, PAUSE, Settler, tell};
 use super::sweep::Unreadable;
+use crate::counters::BrokerFault;
 use crate::lease::Lease;
 use crate::ports::Later;
 use async_nats::HeaderMap;
@@ -186,6 +187,7 @@ impl Settler {
                 },
                 Err(error) => tracing::debug!(subject, error = %error, "a write was not confirmed"),
             }
+            self.counters.fault(BrokerFault::WriteRefused);
             tokio::time::sleep(PAUSE).await;
         }
     }

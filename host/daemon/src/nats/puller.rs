@@ -7,6 +7,7 @@
 use super::api::{DeliveryInfo, PullRequest};
 use super::rules::Rules;
 use super::settle::{RELEASED_TOGETHER, Settler};
+use crate::counters::BrokerFault;
 use crate::intake::SourceHandle;
 use crate::lease::Leases;
 use crate::ports::Delivery;
@@ -163,6 +164,10 @@ impl Puller {
                 () = self.source.taken() => {}
                 _ = self.connections.changed() => asked = Asked::nothing(),
                 () = tokio::time::sleep_until(asked.lost_at()) => {
+                    // one without credit has nothing that could be lost
+                    if asked.credit > 0 {
+                        self.settler.counters.fault(BrokerFault::PullLost);
+                    }
                     asked = Asked::nothing();
                 }
             }
@@ -228,6 +233,7 @@ impl Puller {
         }
         let said = message.description.as_deref().unwrap_or_default();
         tracing::debug!(status = status.as_u16(), said, tenant = %self.name.tenant, queue = %self.name.queue, "pull ended");
+        self.settler.counters.fault(BrokerFault::PullLost);
         let gone = status == StatusCode::NO_RESPONDERS || said.contains("Deleted");
         if gone {
             // full means that it was told already

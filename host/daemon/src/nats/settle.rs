@@ -8,6 +8,7 @@ use super::api::{PublishReply, WRONG_LAST_SEQUENCE};
 use super::crashes::Crashes;
 use super::follow::Following;
 use super::store::Payloads;
+use crate::counters::{BrokerFault, Counters};
 use crate::lease::Lease;
 use crate::ports::{Ending, Finish, Settlement};
 use async_nats::{Client, HeaderMap, Message};
@@ -41,6 +42,7 @@ pub struct Settler {
     pub(super) payloads: Payloads,
     pub(super) crashes: Crashes,
     pub(super) following: Following,
+    pub(super) counters: Arc<Counters>,
     inbox: String,
     pending: Mutex<HashMap<u64, Pending>>,
     next: AtomicU64,
@@ -62,12 +64,24 @@ struct Pending {
 
 impl Settler {
     /// A settler on a connection; [`Settler::run`] must run beside it.
-    pub fn new(client: Client, payloads: Payloads) -> Arc<Self> {
+    pub fn new(client: Client, payloads: Payloads, counters: Arc<Counters>) -> Arc<Self> {
         let inbox = client.new_inbox();
         let (crashes, following) = (Crashes::new(client.clone()), Following::default());
         let (pending, next, apart) = (Mutex::default(), AtomicU64::new(0), Arc::default());
         let (departed, schedule_bytes) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { client, payloads, crashes, following, inbox, pending, next, apart, departed, schedule_bytes })
+        Arc::new(Self {
+            client,
+            payloads,
+            crashes,
+            following,
+            counters,
+            inbox,
+            pending,
+            next,
+            apart,
+            departed,
+            schedule_bytes,
+        })
     }
 
     /// Writes nothing more for a tenant that was removed: its streams are gone, or are about to be.
@@ -189,6 +203,7 @@ impl Settler {
             }
         }
         for (number, subject, headers, body) in late {
+            self.counters.fault(BrokerFault::ResultLate);
             self.send(number, subject, headers, body).await;
         }
     }
@@ -213,6 +228,7 @@ impl Settler {
             }
             Some((code, said)) => {
                 // sent again after a pause; the lease is extended meanwhile
+                self.counters.fault(BrokerFault::ResultRefused);
                 match code {
                     // no answer from the stream: it is being restarted or moved
                     0 => tracing::debug!("a result was not taken by the broker yet and is sent again"),
@@ -293,6 +309,7 @@ impl Settler {
                 Ok(_) | Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
+        self.counters.fault(BrokerFault::AckUnconfirmed);
         tracing::debug!(address = lease.address(), "acknowledgement not confirmed; the message may come again");
     }
 

@@ -91,6 +91,9 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
         report.meter.egress_bytes = services.egress_bytes();
     }
     shared.usage.add(&message.tenant, Used::attempt(&report.meter));
+    let came_by = (shared.counters.place(job.subject.queue.as_str()), job.subject.lane);
+    let waited = started.since(message.origin.stored);
+    shared.counters.attempt_ended(&message.tenant, came_by, report.outcome.kind(), (&report.meter, waited));
     if let Err(error) = telling.end(shared, report.log_truncated).await {
         // what ran without leaving its log behind is run again, like what cannot leave its output behind
         tracing::warn!(job.id = %job.id, error = %error, "log not stored, job released");
@@ -113,6 +116,7 @@ async fn give_back<B: Broker, T>(
         tracing::debug!(job.id = %job.id, error = %error, "the log of a lost attempt is not stored");
     }
     if let Some(Blame { tenant, digest, how }) = lost.blame {
+        shared.counters.runner_deaths.one();
         let note = DeathNote { at: now(), worker: shared.worker.to_string(), how };
         match shared.broker.note_death(&tenant, &digest, note).await {
             Ok(deaths) if deaths.is_quarantine() => {

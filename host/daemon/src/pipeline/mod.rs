@@ -22,7 +22,10 @@ pub use guests::{Guests, GuestsConfig};
 pub use running::{Running, StopReason};
 pub use telling::Heard;
 
-use crate::ports::{Broker, Courier, Delivery, Ending, Settlement, Tasks};
+use crate::counters::{Counters, Place, PutBack};
+use crate::ports::{Broker, Courier, Delivery, Ending, Later, Settlement, Tasks};
+use lovage_job::event::Happening;
+use lovage_job::outcome::OutcomeKind;
 use lovage_job::usage::Used;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +49,8 @@ pub struct Shared<B, T> {
     pub courier: Arc<dyn Courier>,
     /// What the broker does for guests that run.
     pub errands: Arc<dyn crate::errands::Errands>,
+    /// What this worker counts.
+    pub counters: Arc<Counters>,
     /// What tenants use.
     pub usage: Arc<crate::usage::Usage>,
     /// What requests to other hosts go through.
@@ -68,11 +73,39 @@ enum Step<N> {
 
 /// Runs one held message to its settlement.
 async fn attempt<B: Broker, T: Tasks>(shared: &Shared<B, T>, delivery: Delivery) -> Settlement {
+    // the fourth token of a job's subject is its queue
+    let place = shared.counters.place(delivery.subject.split('.').nth(3).unwrap_or_default());
     let (Step::Next(settlement) | Step::End(settlement)) = pass(shared, delivery).await;
-    if matches!(settlement.ending, Ending::Finish(_)) {
-        shared.usage.add(&settlement.tenant, Used::job());
-    }
+    count(shared, place, &settlement);
     settlement
+}
+
+/// Counts what became of a message.
+fn count<B, T>(shared: &Shared<B, T>, place: Place, settlement: &Settlement) {
+    let (tenant, counters) = (&settlement.tenant, &shared.counters);
+    match &settlement.ending {
+        Ending::Finish(finish) => {
+            shared.usage.add(tenant, Used::job());
+            counters.job_ended(tenant, place, finish.result.record.outcome, finish.dead.is_some());
+        }
+        Ending::Later(later) => counters.put_back(place, why_later(later)),
+        Ending::Release(_) => counters.put_back(place, PutBack::Released),
+        // it was counted when it ended
+        Ending::Settled(_) | Ending::Again(_) => {}
+    }
+}
+
+fn why_later(later: &Later) -> PutBack {
+    match &later.event.what {
+        Happening::Retrying { outcome: OutcomeKind::Snoozed, .. } => PutBack::Snoozed,
+        Happening::Retrying { .. } => PutBack::Retry,
+        Happening::Waiting { .. }
+        | Happening::Started { .. }
+        | Happening::Progress { .. }
+        | Happening::Log { .. }
+        | Happening::Released { .. }
+        | Happening::Finished { .. } => PutBack::Held,
+    }
 }
 
 async fn pass<B: Broker, T: Tasks>(shared: &Shared<B, T>, delivery: Delivery) -> Step<Settlement> {

@@ -4,14 +4,16 @@
 use super::gate::{Gate, GateFault, Vouched};
 use super::ground::Ground;
 use super::ready::{LimitPolicy, ReadyTask};
+use crate::counters::{Compiled, Counters};
 use crate::nats::store::{Catalog, Components};
 use crate::ports::BrokerError;
 use lovage_job::catalog::VersionEntry;
 use lovage_job::name::{Digest, TaskName, TenantName, VersionName};
 use lovage_job::signature::{Claim, SignatureFault};
-use lovage_sandbox::{CompileError, Compiler, LoadError};
+use lovage_sandbox::{ArtifactPath, CompileError, Compiler, LoadError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 /// A version that cannot be run, or not now.
@@ -72,6 +74,7 @@ pub struct Loader {
     components: Components,
     policy: LimitPolicy,
     gate: Gate,
+    counters: Arc<Counters>,
     loads: Mutex<HashMap<Key, Slot>>,
     /// The most versions that are kept ready.
     kept_max: usize,
@@ -95,8 +98,10 @@ impl Loader {
         components: Components,
         policy: LimitPolicy,
         gate: Gate,
+        counters: Arc<Counters>,
     ) -> Self {
-        Self { ground, compiler, catalog, components, policy, gate, loads: Mutex::default(), kept_max: KEPT_MAX }
+        let (loads, kept_max) = (Mutex::default(), KEPT_MAX);
+        Self { ground, compiler, catalog, components, policy, gate, counters, loads, kept_max }
     }
 
     /// The version, where it is ready already and may run.
@@ -159,6 +164,19 @@ impl Loader {
         }
     }
 
+    /// Compiles what is not there compiled, and counts which it was.
+    async fn compile(&self, digest: &Digest, component: &[u8]) -> Result<ArtifactPath, CompileError> {
+        if let Some(there) = self.compiler.cached(digest).await? {
+            self.counters.compiled(Compiled::Cached, Duration::ZERO);
+            return Ok(there);
+        }
+        let begun = Instant::now();
+        let compiled = self.compiler.compile(digest, component).await;
+        let how = if compiled.is_ok() { Compiled::Compiled } else { Compiled::Failed };
+        self.counters.compiled(how, begun.elapsed());
+        compiled
+    }
+
     async fn prepare(&self, (tenant, task, version, wanted): &Key) -> Result<Arc<ReadyTask>, LoadFault> {
         let record = self.catalog.version(tenant, task, version).await?;
         let missing = || LoadFault::Missing { task: task.clone(), version: version.clone() };
@@ -181,7 +199,7 @@ impl Loader {
             let reason = format!("the stored component has digest {actual} where {} is expected", record.digest);
             return Err(LoadFault::Broken(reason));
         }
-        let artifact = self.compiler.compile(&record.digest, &component).await.map_err(compile_fault)?;
+        let artifact = self.compile(&record.digest, &component).await.map_err(compile_fault)?;
         let broken = |error: &dyn std::fmt::Display| LoadFault::Broken(error.to_string());
         let task_here = self.ground.task(tenant, &record.digest, artifact, &record.export.entry);
         let sandboxed = task_here.map_err(link_fault)?;
