@@ -24,6 +24,7 @@ mod follow;
 mod groups;
 mod guests;
 mod hostile;
+mod http;
 mod isolation;
 mod jobs;
 mod limits;

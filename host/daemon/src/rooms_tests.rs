@@ -32,7 +32,7 @@ fn must_not_know(folder: &str, words: &[&str]) {
 
 #[test]
 fn the_pipeline_knows_no_broker() {
-    must_not_know("src/pipeline", &["async_nats", "axum", "crate::nats", "crate::app", "crate::cli"]);
+    must_not_know("src/pipeline", &["async_nats", "axum", "crate::nats", "crate::app", "crate::cli", "crate::http"]);
 }
 
 #[test]
@@ -44,7 +44,17 @@ fn who_counts_does_not_know_how_it_is_told() {
 
 #[test]
 fn the_brokers_side_knows_neither_pipeline_nor_sandbox() {
-    must_not_know("src/nats", &["crate::pipeline", "lovage_sandbox", "crate::app", "crate::cli", "crate::registry"]);
+    must_not_know(
+        "src/nats",
+        &["crate::pipeline", "lovage_sandbox", "crate::app", "crate::cli", "crate::http", "crate::registry"],
+    );
+}
+
+#[test]
+fn the_http_server_is_known_by_the_command_line_alone() {
+    for folder in ["src/app", "src/registry", "src/oci", "src/intake", "src/runners", "src/bench"] {
+        must_not_know(folder, &["crate::http", "axum"]);
+    }
 }
 
 #[test]

@@ -37,6 +37,7 @@ pub mod signature;
 pub mod storage;
 pub mod subject;
 pub mod tenant;
+pub mod token;
 pub mod trail;
 pub mod unique;
 pub mod unit;

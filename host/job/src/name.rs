@@ -133,6 +133,10 @@ checked_text!(
     AliasName, "alias", is_name, NAME_RULE
 );
 checked_text!(
+    /// The name of a bearer token among those of its tenant.
+    TokenName, "token name", is_name, NAME_RULE
+);
+checked_text!(
     /// The immutable name of one version of a task.
     VersionName, "version", is_version, VERSION_RULE
 );

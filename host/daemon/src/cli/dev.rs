@@ -6,14 +6,16 @@ use super::compile::compiler_program;
 use super::connection::connect_failure;
 use super::exit::OrExit;
 use super::worker::{QueueShare, Stops, WorkerArgs, connections, worker_options};
-use super::{Exit, Failure, Output, secret};
+use super::{Exit, Failure, Output, secret, serve};
 use crate::access::users::OperatorUser;
 use crate::app::Worker;
 use crate::config::Isolation;
+use crate::http::HttpServer;
 use crate::server::{self, ProcessGroup, Running, StartOptions};
 use crate::telemetry::{self, LogFormat};
 use clap::Args;
 use lovage_client::ConnectOptions;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use users::Users;
@@ -34,6 +36,10 @@ pub struct DevArgs {
     /// A nats-server program to use.
     #[arg(long, value_name = "FILE", env = "LOVAGE_NATS_SERVER")]
     nats_server: Option<PathBuf>,
+    /// Where the HTTP API and the console listen, on this machine alone; `off` for neither [default: 127.0.0.1:7710, or
+    /// any free port with --port 0].
+    #[arg(long, value_name = "ADDR", value_parser = http)]
+    http: Option<Http>,
     /// A queue to serve, with its share; several with commas, or by giving this again [default: default].
     #[arg(long = "queue", value_name = "NAME[=WEIGHT],…", value_delimiter = ',')]
     queues: Vec<QueueShare>,
@@ -45,6 +51,25 @@ pub struct DevArgs {
     isolation: Option<Isolation>,
 }
 
+/// Where the HTTP server listens, if anywhere.
+#[derive(Debug, Clone, Copy)]
+enum Http {
+    Off,
+    At(SocketAddr),
+}
+
+fn http(text: &str) -> Result<Http, String> {
+    match text {
+        "off" => Ok(Http::Off),
+        text => text
+            .parse()
+            .map(Http::At)
+            .map_err(|_| format!("{text:?} is not an address such as 127.0.0.1:7710, nor off")),
+    }
+}
+
+/// The usual port of the HTTP server.
+const HTTP_PORT: u16 = 7710;
 /// How often the server is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -57,7 +82,7 @@ pub(super) async fn main(args: DevArgs, output: Output) -> Result<Exit, Failure>
     let (wanted, port) = (args.nats_server.clone(), args.port);
     let started = tokio::task::spawn_blocking(move || start_server(wanted, dir, port));
     let (mut server, operator) = started.await.or_exit(Exit::Host)??;
-    let served = serve((&args, &keys), (&mut server, operator), &mut stops, output).await;
+    let served = run((&args, &keys), (&mut server, operator), &mut stops, output).await;
     // the worker is gone; now the server, whatever happened
     let stopped = tokio::task::spawn_blocking(move || server.stop()).await.or_exit(Exit::Host)?;
     let exit = served?;
@@ -85,7 +110,7 @@ fn start_server(wanted: Option<PathBuf>, dir: PathBuf, port: u16) -> Result<(Run
     Ok((server, operator))
 }
 
-async fn serve(
+async fn run(
     (args, keys): (&DevArgs, &Path),
     (server, operator): (&mut Running, OperatorUser),
     stops: &mut Stops,
@@ -99,7 +124,16 @@ async fn serve(
     let worker = Worker::start(options, client.clone(), connections(client)).await.or_exit(Exit::Broker)?;
     let mut users = Users::follow(server.store_dir(), operator, worker.tenants());
     users.apply(server)?;
-    tell(server, keys, output)?;
+    let connect = ConnectOptions { name: "lovage-dev-http".to_owned(), ..connect };
+    let http = match args.http {
+        Some(Http::Off) => None,
+        Some(Http::At(address)) => Some(serve::dev(address, connect).await?),
+        None => {
+            let port = if args.port == 0 { 0 } else { HTTP_PORT };
+            Some(serve::dev((Ipv4Addr::LOCALHOST, port).into(), connect).await?)
+        }
+    };
+    tell(server, http.as_ref().map(HttpServer::url), keys, output)?;
     let died = loop {
         tokio::select! {
             () = users.changed() => if let Err(failure) = users.apply(server) {
@@ -115,6 +149,9 @@ async fn serve(
         }
     };
     output.note("stopping");
+    if let Some(http) = http {
+        http.stop().await;
+    }
     worker.stop(stops.next()).await;
     match died {
         None => Ok(Exit::Done),
@@ -125,18 +162,19 @@ async fn serve(
     }
 }
 
-fn tell(server: &Running, keys: &Path, output: Output) -> Result<(), Failure> {
+fn tell(server: &Running, http: Option<&str>, keys: &Path, output: Output) -> Result<(), Failure> {
     let url = server.url();
     if output.json {
         return output.value(&serde_json::json!({
-            "url": url, "pid": server.pid(), "dir": server.store_dir(), "tenant": "default",
+            "url": url, "http": http, "pid": server.pid(), "dir": server.store_dir(), "tenant": "default",
             "key_file": keys,
         }));
     }
     let program = compiler_program().map_or_else(|_| "lovage".to_owned(), |(path, _)| path.display().to_string());
     let set = if server.port() == 4222 { String::new() } else { format!("  export NATS_URL={url}\n") };
+    let page = http.map_or_else(String::new, |http| format!("            console and HTTP API at {http}\n"));
     output.line(&format!(
-        "lovage dev: NATS at {url}, one worker, streams in {}\n\n\
+        "lovage dev: NATS at {url}, one worker, streams in {}\n{page}\n\
          In another terminal:\n\
          {set}  {program} new hello && cd hello && cargo build --release --target wasm32-wasip2\n  \
            {program} push target/wasm32-wasip2/release/hello.wasm\n  \

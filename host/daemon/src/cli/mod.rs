@@ -25,11 +25,13 @@ mod registry;
 mod run;
 mod schedule;
 mod secret;
+mod serve;
 mod sign;
 mod submit;
 mod task;
 mod tenant;
 mod test;
+mod token;
 mod usage;
 mod wait;
 mod watch;
@@ -72,6 +74,9 @@ pub struct Global {
 enum Command {
     Dev(dev::DevArgs),
     Worker(worker::WorkerArgs),
+    Serve(Box<serve::ServeArgs>),
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     Push(Box<push::PushArgs>),
     Run(run::RunArgs),
     Test(test::TestArgs),
@@ -160,6 +165,8 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Dev(args) => dev::main(args, output).await,
         Command::Bench(args) => bench::main(args, output).await,
         Command::Worker(args) => worker::main(args, connection).await,
+        Command::Serve(args) => serve::main(*args, connection, output).await,
+        Command::Token(command) => token::main(command, connection, output).await,
         Command::Push(args) => push::main(*args, connection, output).await,
         Command::Run(args) => run::main(args, output).await,
         Command::Test(args) => test::main(args, output).await,

@@ -83,7 +83,7 @@ async fn open(connection: &ConnectionArgs) -> Result<(Context, Records), Failure
 }
 
 /// A record's error with its exit code and what to do about it.
-fn told(error: RecordError) -> Failure {
+pub(super) fn told(error: RecordError) -> Failure {
     match &error {
         RecordError::Exists(tenant) => Failure::new(Exit::Usage, &error).hint(format!(
             "`lovage tenant set {tenant}` changes it, `lovage tenant creds {tenant}` makes new credentials"

@@ -35,4 +35,5 @@ pub mod storage;
 pub mod store;
 pub mod sweep;
 pub mod ticks;
+pub mod tokens;
 pub mod topology;

@@ -10,11 +10,12 @@ use async_nats::jetstream::kv;
 use futures::TryStreamExt;
 use lovage_job::name::TenantName;
 use lovage_job::subject::asset;
+use lovage_job::token::{SESSIONS, TOKENS};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Buckets that workers watch: a marker tells them that a key is gone.
-const WATCHED: [&str; 3] = [asset::CATALOG, asset::CONTROL, asset::SCHEDULES];
+/// Buckets that workers and servers watch: a marker tells them that a key is gone.
+const WATCHED: [&str; 5] = [asset::CATALOG, asset::CONTROL, asset::SCHEDULES, TOKENS, SESSIONS];
 /// Streams that tenants share, with subjects under `lovage.<tenant>`.
 const SHARED_STREAMS: [&str; 1] = [lovage_job::usage::METERS];
 /// How long markers stay.

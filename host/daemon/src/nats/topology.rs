@@ -82,6 +82,8 @@ pub const SHARED: &[(&str, &str)] = &[
     (asset::TICKS, "what is planned and claimed of the ticks of schedules"),
     (asset::WEBHOOKS, "secrets that webhooks are signed with"),
     (asset::SECRETS, "sealed secrets"),
+    (lovage_job::token::TOKENS, "hashes of bearer tokens"),
+    (lovage_job::token::SESSIONS, "hashes of sessions of the console"),
     (lovage_job::limit::STATES, "who runs how many under each limit"),
 ];
 
