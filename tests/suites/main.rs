@@ -52,3 +52,4 @@ mod unique;
 mod upheaval;
 mod usage;
 mod webhook;
+mod workers_set;

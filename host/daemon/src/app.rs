@@ -3,6 +3,7 @@
 mod base;
 mod ground;
 mod groups;
+mod set;
 mod upkeep;
 
 pub(crate) use base::{concurrency, cores};
@@ -104,6 +105,7 @@ impl Worker {
         base.follow(&broker, &catalog, &live).await?;
         let (missing, misses) = mpsc::channel::<SourceName>(MISSING_MAX);
         let tenants = base.tenants(&broker, &intake, leases, connections, missing, allowances);
+        presence.can_set(set::settable(guests.room(), tenants.clone()));
         tenants.follow(misses).await?;
         crate::planner::start(&base.js, &base.stop_intake, &base.tracker).await?;
         let (settler, permits) = (broker.settler.clone(), broker.permits.clone());

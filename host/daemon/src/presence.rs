@@ -2,14 +2,18 @@
 //!
 //! Two workers of one name would make the trail of attempts a lie, so a worker first asks whether its name is taken.
 
+pub mod process;
+
 use crate::nats::rules::Rules;
+use crate::pipeline::Running;
 use crate::runners::Runners;
 use async_nats::{Client, Message};
 use futures::StreamExt;
 use lovage_job::name::{JobId, QueueName};
 use lovage_job::unit::UnixMs;
-use lovage_job::worker::{Command, WorkerInfo, WorkerMode};
-use std::sync::Arc;
+use lovage_job::worker::{Command, Setting, WorkerInfo, WorkerMode};
+use process::Processor;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -26,16 +30,28 @@ pub struct NameTaken {
     pub name: JobId,
 }
 
+/// What of a worker can be changed while it runs. It is there once the worker takes jobs.
+pub trait Settable: Send + Sync {
+    /// Attempts at once.
+    fn concurrency(&self) -> usize;
+    /// Its queues with their shares.
+    fn queues(&self) -> Vec<(QueueName, usize)>;
+    /// Changes what is named; what is refused changes nothing.
+    fn set(&self, setting: &Setting) -> Result<(), lovage_job::worker::SettingError>;
+}
+
 /// What a worker tells of itself.
 pub struct Presence {
     name: JobId,
-    queues: Vec<QueueName>,
+    queues: Vec<(QueueName, usize)>,
     concurrency: usize,
     started: UnixMs,
     mode: watch::Sender<WorkerMode>,
     rules: Arc<Rules>,
-    running: Box<dyn Fn() -> usize + Send + Sync>,
+    running: Arc<Running>,
     runners: Option<Arc<Runners>>,
+    settable: OnceLock<Box<dyn Settable>>,
+    processor: Processor,
 }
 
 impl std::fmt::Debug for Presence {
@@ -45,17 +61,24 @@ impl std::fmt::Debug for Presence {
 }
 
 impl Presence {
-    /// A worker that takes jobs. `running` counts its attempts.
+    /// A worker that takes jobs, as it was started.
     pub fn new(
         name: JobId,
-        queues: Vec<QueueName>,
+        queues: Vec<(QueueName, usize)>,
         concurrency: usize,
         rules: Arc<Rules>,
-        running: impl Fn() -> usize + Send + Sync + 'static,
+        running: Arc<Running>,
         runners: Option<Arc<Runners>>,
     ) -> Arc<Self> {
         let (started, mode) = (crate::clock::now(), watch::Sender::new(WorkerMode::Running));
-        Arc::new(Self { name, queues, concurrency, started, mode, rules, running: Box::new(running), runners })
+        let (settable, processor) = (OnceLock::new(), Processor::default());
+        Arc::new(Self { name, queues, concurrency, started, mode, rules, running, runners, settable, processor })
+    }
+
+    /// From now on this can be changed. Once.
+    pub fn can_set(&self, settable: Box<dyn Settable>) {
+        // a worker starts once
+        let _first = self.settable.set(settable);
     }
 
     /// Does as it is told: rests, takes jobs again, or ends. What is draining stays so.
@@ -68,7 +91,7 @@ impl Presence {
             changes
         });
         if changed {
-            tracing::info!(mode = mode.as_str(), running = (self.running)(), "mode changed");
+            tracing::info!(mode = mode.as_str(), running = self.running.count(), "mode changed");
             self.rules.set_quiet(mode != WorkerMode::Running);
         }
     }
@@ -86,26 +109,45 @@ impl Presence {
     }
 
     fn info(&self) -> WorkerInfo {
+        let settable = self.settable.get();
+        let queues = settable.map_or_else(|| self.queues.clone(), |settable| settable.queues());
+        let (queues, shares) = queues.into_iter().unzip();
         WorkerInfo {
             name: self.name.clone(),
             mode: *self.mode.borrow(),
-            running: (self.running)(),
-            concurrency: self.concurrency,
-            queues: self.queues.clone(),
+            running: self.running.count(),
+            concurrency: settable.map_or(self.concurrency, |settable| settable.concurrency()),
+            queues,
             started: self.started,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             runners: self.runners.as_ref().map(|runners| runners.info()).unwrap_or_default(),
+            concurrency_max: settable.map(|_| self.concurrency),
+            shares,
+            memory_bytes: process::memory_bytes(),
+            cpu_millicores: self.processor.millicores(),
+            jobs: self.running.jobs(),
+            refused: None,
         }
     }
 
     fn obey(&self, question: &Message) -> Vec<u8> {
+        let mut refused = None;
         match Command::parse(&question.payload) {
             Some(Command::Quiet) => self.set(WorkerMode::Quiet),
             Some(Command::Resume) => self.set(WorkerMode::Running),
             Some(Command::Drain) => self.set(WorkerMode::Draining),
-            Some(Command::Info) | None => {}
+            Some(Command::Set(setting)) => refused = self.change(&setting).err(),
+            Some(Command::Info) => {}
+            None => refused = Some("the worker does not know this command; it may be older".to_owned()),
         }
-        serde_json::to_vec(&self.info()).unwrap_or_default()
+        serde_json::to_vec(&WorkerInfo { refused, ..self.info() }).unwrap_or_default()
+    }
+
+    fn change(&self, setting: &Setting) -> Result<(), String> {
+        let settable = self.settable.get().ok_or_else(|| format!("worker {} is only starting", self.name))?;
+        settable.set(setting).map_err(|error| error.to_string())?;
+        tracing::info!(concurrency = settable.concurrency(), queues = ?setting.queues, "worker changed");
+        Ok(())
     }
 }
 

@@ -1,11 +1,13 @@
 //! Serves tenants as their records say: their streams and consumers are made, each lane of each queue is pulled, a
 //! changed record applies at once, and one that is removed ends the pulls and leaves nothing of the tenant here.
 
+mod pulls;
+
 use crate::intake::{Intake, Share};
 use crate::lease::Leases;
 use crate::nats::control::watch;
 use crate::nats::permits::Permits;
-use crate::nats::puller::{Puller, SourceName};
+use crate::nats::puller::SourceName;
 use crate::nats::quotas::{self, Applied};
 use crate::nats::records::Records;
 use crate::nats::rules::Rules;
@@ -19,6 +21,7 @@ use lovage_job::name::{QueueName, TenantName};
 use lovage_job::subject::{Lane, asset};
 use lovage_job::tenant::{Quota, TenantRecord};
 use lovage_job::unit::UnixMs;
+use pulls::Pulls;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,8 +46,8 @@ pub struct Tenants {
     pub topology: TopologyConfig,
     /// What is known of each tenant.
     pub book: Arc<TenantBook>,
-    /// The queues that are served, with their weights.
-    pub queues: Vec<(QueueName, usize)>,
+    /// The queues that are served, with their weights; may change.
+    pub queues: signal::Sender<Vec<(QueueName, usize)>>,
     /// Whether the queues are served strictly in their order.
     pub strict: bool,
     /// Which queues are paused.
@@ -84,13 +87,6 @@ pub struct Served {
     created: Arc<AtomicU64>,
 }
 
-/// The pulls of a tenant.
-#[derive(Debug)]
-struct Pulls {
-    stop: CancellationToken,
-    tracker: TaskTracker,
-}
-
 /// What is wanted for a tenant.
 #[derive(Debug, Clone)]
 enum Wanted {
@@ -98,15 +94,6 @@ enum Wanted {
     Serve(Quota),
     /// To be served no more.
     Leave,
-}
-
-/// The share of a lane: high goes first, low is never starved.
-fn weight(lane: Lane) -> usize {
-    match lane {
-        Lane::High => 16,
-        Lane::Normal => 4,
-        Lane::Low => 1,
-    }
 }
 
 impl Tenants {
@@ -180,7 +167,9 @@ impl Tenants {
     ) {
         let mut tried = Some(tried);
         let mut pulls: Option<Pulls> = None;
+        let mut queues = self.queues.subscribe();
         loop {
+            queues.mark_unchanged();
             let wanted = wants.borrow_and_update().clone();
             let done = match wanted {
                 Wanted::Serve(quota) => self.serve(&tenant, &quota, &created, &mut pulls).await,
@@ -204,6 +193,7 @@ impl Tenants {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 changed = wants.changed() => if changed.is_err() { return },
+                changed = queues.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(PAUSE), if failed => {}
             }
         }
@@ -229,8 +219,9 @@ impl Tenants {
         let _turn = self.preparing.acquire().await;
         let created = topology::ensure_tenant(&self.js, tenant, self.topology).await?;
         self.limit(tenant, quota).await?;
-        for (queue, _) in &self.queues {
+        for (queue, _) in self.queues() {
             for lane in Lane::ALL {
+                let queue = &queue;
                 topology::ensure_consumer(&self.js, tenant, queue, lane, self.topology).await?;
             }
         }
@@ -259,21 +250,27 @@ impl Tenants {
             // ends by itself after a few tries
             self.tracker.spawn(async move { permits.heed(&tenant, &change).await });
         }
-        if pulls.is_some() {
-            return self.limit(tenant, quota).await;
+        let queues = self.queues();
+        if let Some(pulls) = pulls {
+            self.limit(tenant, quota).await?;
+            return self.serve_queues(tenant, &queues, (created, pulls)).await;
         }
         created.store(self.prepare(tenant, quota).await?.0, Ordering::Relaxed);
-        let begun = Pulls { stop: self.stop.child_token(), tracker: TaskTracker::new() };
-        for (place, (queue, share)) in self.queues.iter().enumerate() {
-            let rank = if self.strict { place } else { 0 };
-            for lane in Lane::ALL {
-                let name = SourceName { tenant: tenant.clone(), queue: queue.clone(), lane };
-                begun.tracker.spawn(self.pull(name, created.clone(), (*share, rank), begun.stop.clone()));
-            }
-        }
+        let mut begun = Pulls::new(&self.stop);
+        begun.begin(self, tenant, &queues, created);
         *pulls = Some(begun);
         tracing::info!(tenant = %tenant, "tenant served");
         Ok(())
+    }
+
+    /// The queues that are served, with their weights.
+    pub fn queues(&self) -> Vec<(QueueName, usize)> {
+        self.queues.borrow().clone()
+    }
+
+    /// Serves other queues from now on. What waits here of one that is served no more goes back.
+    pub fn set_queues(&self, queues: Vec<(QueueName, usize)>) {
+        self.queues.send_replace(queues);
     }
 
     /// Ends the pulls of a tenant: what waits here goes back, what runs is cut short, and nothing more is written.
@@ -281,37 +278,13 @@ impl Tenants {
         self.settler.depart(tenant);
         (self.departed)(tenant);
         if let Some(pulls) = pulls {
-            pulls.stop.cancel();
-            pulls.tracker.close();
-            pulls.tracker.wait().await;
+            pulls.end().await;
             tracing::info!(tenant = %tenant, "tenant served no more");
         }
         // again, for what was taken meanwhile
         (self.departed)(tenant);
         self.intake.forget_share(tenant);
         let _nothing_waits_any_more = self.rules.set_concurrency(tenant, None);
-    }
-
-    fn pull(
-        &self,
-        name: SourceName,
-        stream_created: Arc<AtomicU64>,
-        (share, rank): (usize, usize),
-        stop: CancellationToken,
-    ) -> impl Future<Output = ()> + use<> {
-        let puller = Puller {
-            client: self.client.clone(),
-            source: self.intake.add_source(&name.tenant, share.max(1) * weight(name.lane), rank),
-            name,
-            stream_created,
-            leases: self.leases.clone(),
-            settler: self.settler.clone(),
-            connections: self.connections.clone(),
-            rules: self.rules.clone(),
-            missing: self.missing.clone(),
-            crowd: self.crowd.clone(),
-        };
-        puller.run(stop)
     }
 
     /// After each connection that was made anew, looks for messages that no worker can receive: they may be why the
@@ -329,7 +302,7 @@ impl Tenants {
                 served.iter().map(|(tenant, served)| (tenant.clone(), served.created.load(Ordering::Relaxed))).collect()
             };
             for (tenant, created) in served {
-                for (queue, _) in &self.queues {
+                for (queue, _) in self.queues() {
                     for lane in Lane::ALL {
                         let name = SourceName { tenant: tenant.clone(), queue: queue.clone(), lane };
                         if let Err(error) = sweep(&self.js, &self.settler, &name, created).await {

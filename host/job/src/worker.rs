@@ -1,8 +1,15 @@
 //! What workers tell of themselves and can be told: the words of a request on a worker's own subject.
 
-use crate::name::{Digest, JobId, QueueName, TenantName};
+mod setting;
+
+pub use setting::{QUEUES_MAX, SHARE_MAX, Setting, SettingError};
+
+use crate::name::{Digest, JobId, QueueName, TaskName, TenantName};
 use crate::unit::UnixMs;
 use serde::{Deserialize, Serialize};
+
+/// The most running jobs that a worker names.
+pub const JOBS_NAMED_MAX: usize = 100;
 
 /// The subject on which every worker answers with its [`WorkerInfo`].
 pub const EVERY_WORKER: &str = "lovage-workers";
@@ -13,7 +20,7 @@ pub fn subject(name: &JobId) -> String {
 }
 
 /// What a worker can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// To say how it is.
     Info,
@@ -23,24 +30,35 @@ pub enum Command {
     Resume,
     /// To take no new jobs, and to end when the running ones have.
     Drain,
+    /// To run more or fewer attempts at once, or to serve other queues.
+    Set(Setting),
 }
+
+/// What goes before a setting, which is JSON.
+const SET: &str = "set ";
 
 impl Command {
     /// The body of the request.
-    pub fn as_str(self) -> &'static str {
+    pub fn to_body(&self) -> String {
         match self {
-            Self::Info => "",
-            Self::Quiet => "quiet",
-            Self::Resume => "resume",
-            Self::Drain => "drain",
+            Self::Info => String::new(),
+            Self::Quiet => "quiet".to_owned(),
+            Self::Resume => "resume".to_owned(),
+            Self::Drain => "drain".to_owned(),
+            Self::Set(setting) => format!("{SET}{}", serde_json::to_string(setting).unwrap_or_default()),
         }
     }
 
     /// Reads the body of a request.
     pub fn parse(body: &[u8]) -> Option<Self> {
-        [Self::Info, Self::Quiet, Self::Resume, Self::Drain]
-            .into_iter()
-            .find(|command| command.as_str().as_bytes() == body)
+        let text = std::str::from_utf8(body).ok()?;
+        match text {
+            "" => Some(Self::Info),
+            "quiet" => Some(Self::Quiet),
+            "resume" => Some(Self::Resume),
+            "drain" => Some(Self::Drain),
+            _ => serde_json::from_str(text.strip_prefix(SET)?).ok().map(Self::Set),
+        }
     }
 }
 
@@ -116,6 +134,37 @@ pub struct WorkerInfo {
     /// The processes in which jobs run, where they run apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runners: Vec<RunnerInfo>,
+    /// The most attempts at once that it can be set to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_max: Option<usize>,
+    /// The shares of its queues, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<usize>,
+    /// The memory of its process, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Cores that its process kept busy lately, in thousandths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_millicores: Option<u64>,
+    /// Jobs that it runs now; the longest running of them where there are many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<RunningJob>,
+    /// Why what it was told is not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// A job that a worker runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningJob {
+    /// Whose job.
+    pub tenant: TenantName,
+    /// The job.
+    pub id: JobId,
+    /// Its task.
+    pub task: TaskName,
+    /// Since when it runs.
+    pub since: UnixMs,
 }
 
 #[cfg(test)]
@@ -124,10 +173,13 @@ mod tests {
 
     #[test]
     fn commands_read_back_and_others_are_none() {
-        for command in [Command::Info, Command::Quiet, Command::Resume, Command::Drain] {
-            assert_eq!(Command::parse(command.as_str().as_bytes()), Some(command));
+        let setting = Setting { concurrency: Some(3), queues: Some(vec![("mail".parse().unwrap(), 2)]) };
+        for command in [Command::Info, Command::Quiet, Command::Resume, Command::Drain, Command::Set(setting)] {
+            assert_eq!(Command::parse(command.to_body().as_bytes()), Some(command));
         }
-        assert_eq!(Command::parse(b"stop"), None);
+        for other in ["stop", "set", "set {", "set {\"threads\":3}", "set {\"queues\":[[\"A\",1]]}"] {
+            assert_eq!(Command::parse(other.as_bytes()), None, "{other}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::client::Client;
 use async_nats::{Request, RequestErrorKind};
 use futures::StreamExt;
 use lovage_job::name::JobId;
-use lovage_job::worker::{Command, EVERY_WORKER, WorkerInfo, subject};
+use lovage_job::worker::{Command, EVERY_WORKER, Setting, WorkerInfo, subject};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,6 +24,9 @@ pub enum WorkerError {
     /// No answer, or none that can be read.
     #[error("{0}; the user of this connection may not be allowed to speak to workers")]
     Silent(String),
+    /// The worker does not do it; the text says why.
+    #[error("{0}")]
+    Refused(String),
 }
 
 fn silent(error: impl std::fmt::Display) -> WorkerError {
@@ -64,8 +67,21 @@ impl Client {
         self.tell_worker(name, Command::Drain).await
     }
 
+    /// Changes how many attempts a worker runs at once, or which queues it serves.
+    pub async fn set_worker(&self, name: &JobId, setting: Setting) -> Result<WorkerInfo, WorkerError> {
+        let info = self.tell_worker(name, Command::Set(setting)).await?;
+        if info.concurrency_max.is_none() {
+            let told = format!("worker {name} runs version {}, which cannot be changed while it runs", info.version);
+            return Err(WorkerError::Refused(told));
+        }
+        match info.refused {
+            Some(reason) => Err(WorkerError::Refused(reason)),
+            None => Ok(info),
+        }
+    }
+
     async fn tell_worker(&self, name: &JobId, command: Command) -> Result<WorkerInfo, WorkerError> {
-        let request = Request::new().payload(command.as_str().into()).timeout(Some(ANSWER_WITHIN));
+        let request = Request::new().payload(command.to_body().into()).timeout(Some(ANSWER_WITHIN));
         let answer = match self.nats.send_request(subject(name), request).await {
             Ok(answer) => answer,
             Err(error) if error.kind() == RequestErrorKind::NoResponders => {

@@ -112,9 +112,8 @@ impl Base {
 
     /// What is told of this worker.
     pub(super) fn presence(&self, runners: Option<Arc<Runners>>) -> Arc<Presence> {
-        let queues = self.options.queues.iter().map(|(name, _)| name.clone()).collect();
-        let (name, running) = (self.options.name.clone(), self.running.clone());
-        Presence::new(name, queues, self.concurrency, self.rules.clone(), move || running.count(), runners)
+        let (name, queues) = (self.options.name.clone(), self.options.queues.clone());
+        Presence::new(name, queues, self.concurrency, self.rules.clone(), self.running.clone(), runners)
     }
 
     /// What is shown of this worker.
@@ -259,7 +258,7 @@ impl Base {
             book: self.book.clone(),
             js: self.js.clone(),
             topology: self.topology,
-            queues: self.options.queues.clone(),
+            queues: signal::Sender::new(self.options.queues.clone()),
             strict: self.options.file.strict,
             rules: self.rules.clone(),
             intake: intake.clone(),

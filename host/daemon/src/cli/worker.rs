@@ -11,6 +11,7 @@ use crate::telemetry::{self, LogFormat};
 use clap::Args;
 use lovage_job::name::{JobId, QueueName};
 use lovage_job::unit::parse_span;
+use lovage_job::worker::QUEUES_MAX;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -100,9 +101,6 @@ impl FromStr for QueueShare {
         }
     }
 }
-
-/// The most queues of one worker: each has three consumers, and a stream has at most 48.
-const QUEUES_MAX: usize = 16;
 
 pub(super) async fn main(args: WorkerArgs, connection: &ConnectionArgs) -> Result<Exit, Failure> {
     telemetry::start(args.log_format, "info,async_nats=error");

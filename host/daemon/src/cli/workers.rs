@@ -1,12 +1,13 @@
 //! `lovage workers`: those that run now, and telling one to rest, to go on or to end.
 
 use super::connection::ConnectionArgs;
+use super::exit::OrExit;
 use super::task::when;
 use super::{Exit, Failure, Output};
 use clap::{Args, Subcommand};
 use lovage_client::WorkerError;
 use lovage_job::name::JobId;
-use lovage_job::worker::{RunnerInfo, WorkerInfo};
+use lovage_job::worker::{RunnerInfo, Setting, WorkerInfo};
 
 /// See the workers that run now, and tell one to rest, to go on or to end.
 #[derive(Debug, Args)]
@@ -31,6 +32,17 @@ enum WorkersCommand {
         /// The worker.
         name: JobId,
     },
+    /// Change a running worker: how many attempts it runs at once, or which queues it serves.
+    Set {
+        /// The worker.
+        name: JobId,
+        /// Attempts at once, up to what it was started with. Running attempts go on.
+        #[arg(long, value_name = "N", required_unless_present = "queues")]
+        concurrency: Option<usize>,
+        /// The queues that it serves from now on, with their shares; several with commas, or by giving this again.
+        #[arg(long = "queue", value_name = "NAME[=WEIGHT],…")]
+        queues: Vec<String>,
+    },
     /// Let a worker take no new jobs and end when its running ones have, as SIGTERM does.
     Drain {
         /// The worker.
@@ -45,11 +57,25 @@ pub(super) async fn main(args: WorkersArgs, connection: &ConnectionArgs, output:
         WorkersCommand::Quiet { name } => client.quiet_worker(&name).await,
         WorkersCommand::Resume { name } => client.resume_worker(&name).await,
         WorkersCommand::Drain { name } => client.drain_worker(&name).await,
+        WorkersCommand::Set { name, concurrency, queues } => {
+            let queues = match queues.is_empty() {
+                true => None,
+                false => Some(Setting::parse_queues(&queues.join(",")).or_exit(Exit::Usage)?),
+            };
+            client.set_worker(&name, Setting { concurrency, queues }).await
+        }
     };
     let info = told.map_err(failure)?;
     match output.json {
         true => output.value(&info)?,
-        false => output.line(&format!("{}: {}, {} running", info.name, info.mode.as_str(), info.running))?,
+        false => output.line(&format!(
+            "{}: {}, {} of {} running, queues {}",
+            info.name,
+            info.mode.as_str(),
+            info.running,
+            info.concurrency,
+            queues(&info)
+        ))?,
     }
     Ok(Exit::Done)
 }
@@ -58,6 +84,7 @@ fn failure(error: WorkerError) -> Failure {
     match &error {
         WorkerError::Unknown(_) => Failure::new(Exit::NotFound, error).hint("`lovage workers` lists those that run"),
         WorkerError::Silent(_) => Failure::new(Exit::Broker, error),
+        WorkerError::Refused(_) => Failure::new(Exit::Usage, error),
     }
 }
 
@@ -68,12 +95,11 @@ fn list(workers: &[WorkerInfo], output: Output) -> Result<Exit, Failure> {
         output.note("no workers run");
     } else {
         let row = |worker: &WorkerInfo| {
-            let queues: Vec<&str> = worker.queues.iter().map(lovage_job::name::QueueName::as_str).collect();
             vec![
                 worker.name.to_string(),
                 worker.mode.as_str().to_owned(),
                 format!("{}/{}", worker.running, worker.concurrency),
-                queues.join(" "),
+                queues(worker),
                 when(worker.started),
                 worker.version.clone(),
             ]
@@ -83,6 +109,13 @@ fn list(workers: &[WorkerInfo], output: Output) -> Result<Exit, Failure> {
         show_runners(workers, output)?;
     }
     Ok(Exit::Done)
+}
+
+/// A worker's queues, with their shares where these are not one.
+fn queues(worker: &WorkerInfo) -> String {
+    let shares = worker.shares.iter().copied().chain(std::iter::repeat(1));
+    let queue = |(name, share)| if share == 1 { format!("{name}") } else { format!("{name}={share}") };
+    worker.queues.iter().zip(shares).map(queue).collect::<Vec<_>>().join(" ")
 }
 
 /// The processes in which jobs run, where they run apart.

@@ -41,7 +41,7 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
     let signal = CancelSignal::new();
     let attempts_max = job.retry_policy(&task.retry).attempts_max;
     let telling = Telling::new(shared, &message.tenant, &job, &task, (started, attempts_max));
-    let place = shared.running.add(&message.tenant, &job.id, &signal);
+    let place = shared.running.add(&message.tenant, &job, &signal);
     // a cancel that came after the look in admit found nothing to stop
     if let Some(reason) = shared.broker.cancelled(&message.tenant, &job.id) {
         shared.running.cancel(&message.tenant, &job.id, &reason, Duration::ZERO);

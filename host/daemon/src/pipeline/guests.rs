@@ -5,6 +5,10 @@
 //! A busy guest gives way to those on its own thread only every few milliseconds, and a slow one keeps its place for
 //! long: on a thread of its own, such a tenant's job starts at once.
 
+mod room;
+
+pub use room::Room;
+
 use super::{Shared, attempt};
 use crate::intake::{Intake, Taken};
 use crate::ports::{Broker, Settlement, Tasks};
@@ -48,6 +52,7 @@ impl GuestsConfig {
 #[derive(Debug)]
 pub struct Guests {
     threads: Vec<JoinHandle<()>>,
+    room: Room,
 }
 
 impl Guests {
@@ -59,16 +64,21 @@ impl Guests {
     ) -> std::io::Result<Self> {
         let count = config.threads.clamp(1, config.concurrency.max(1));
         let mut threads = Vec::with_capacity(count);
+        let all = Room::new(config);
         for number in 0..count {
-            // the first threads take what does not divide evenly
-            let room = config.concurrency / count + usize::from(number < config.concurrency % count);
+            let room = room::part(config.concurrency, number, count).max(1);
+            let permits = Arc::new(Semaphore::new(room));
+            let keeping = all.clone().keep(permits.clone(), room, (number, count));
             let (intake, shared) = (intake.clone(), shared.clone());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("guests-{number}")).spawn(move || {
                 give_way();
                 let set = LocalSet::new();
                 // beside the guests, which give way in turns: what is blocked on is looked at only once in many turns
-                let serving = set.spawn_local(async move { serve(&intake, shared, room.max(1)).await });
+                let keeping = set.spawn_local(keeping);
+                let serving = set.spawn_local(async move {
+                    serve(&intake, shared, (permits, room), keeping).await;
+                });
                 if let Err(error) = set.block_on(&runtime, serving) {
                     std::panic::resume_unwind(error.into_panic());
                 }
@@ -83,11 +93,17 @@ impl Guests {
             })?;
             threads.push(thread);
         }
-        Ok(Self { threads })
+        Ok(Self { threads, room: all })
+    }
+
+    /// How many attempts run at once, to be changed.
+    pub fn room(&self) -> Room {
+        self.room.clone()
     }
 
     /// Waits for the threads to end. Blocks.
     pub fn join(self) -> std::thread::Result<()> {
+        self.room.open();
         self.threads.into_iter().try_for_each(JoinHandle::join)
     }
 }
@@ -102,8 +118,12 @@ fn give_way() {
 }
 
 /// Takes permits, then jobs, until the buffer is closed; then waits for the attempts that still run.
-async fn serve<B: Broker, T: Tasks>(intake: &Arc<Intake>, shared: Arc<Shared<B, T>>, room: usize) {
-    let permits = Arc::new(Semaphore::new(room));
+async fn serve<B: Broker, T: Tasks>(
+    intake: &Arc<Intake>,
+    shared: Arc<Shared<B, T>>,
+    (permits, room): (Arc<Semaphore>, usize),
+    keeping: tokio::task::JoinHandle<()>,
+) {
     let (ended, endings) = mpsc::channel(SETTLEMENTS_WAITING);
     let settling = tokio::task::spawn_local(settle(shared.clone(), endings));
     let shared = Rc::new(shared);
@@ -124,6 +144,9 @@ async fn serve<B: Broker, T: Tasks>(intake: &Arc<Intake>, shared: Arc<Shared<B, 
             });
         }
     }
+    keeping.abort();
+    // what it kept comes back with its end, which an abort makes sure of
+    let _aborted = keeping.await;
     let all = u32::try_from(room).unwrap_or(u32::MAX);
     let _every_attempt_ended = permits.acquire_many(all).await;
     drop(ended);

@@ -18,7 +18,7 @@ mod services;
 mod telling;
 mod webhook;
 
-pub use guests::{Guests, GuestsConfig};
+pub use guests::{Guests, GuestsConfig, Room};
 pub use running::{Running, StopReason};
 pub use telling::Heard;
 

@@ -1,6 +1,10 @@
 //! The attempts that run now, so that a cancel or the end of the worker can stop them.
 
-use lovage_job::name::{JobId, TenantName};
+use crate::clock::now;
+use lovage_job::job::Job;
+use lovage_job::name::{JobId, TaskName, TenantName};
+use lovage_job::unit::UnixMs;
+use lovage_job::worker::{JOBS_NAMED_MAX, RunningJob};
 use lovage_sandbox::CancelSignal;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +31,8 @@ pub struct Running {
 struct Entry {
     tenant: TenantName,
     id: JobId,
+    task: TaskName,
+    since: UnixMs,
     signal: CancelSignal,
     stopped: Arc<Mutex<Option<StopReason>>>,
 }
@@ -41,11 +47,15 @@ pub(super) struct Place {
 
 impl Running {
     /// Adds an attempt.
-    pub(super) fn add(self: &Arc<Self>, tenant: &TenantName, id: &JobId, signal: &CancelSignal) -> Place {
+    pub(super) fn add(self: &Arc<Self>, tenant: &TenantName, job: &Job, signal: &CancelSignal) -> Place {
+        self.put((tenant, &job.id, &job.subject.task), signal)
+    }
+
+    fn put(self: &Arc<Self>, (tenant, id, task): (&TenantName, &JobId, &TaskName), signal: &CancelSignal) -> Place {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let stopped = Arc::new(Mutex::new(None));
-        let (tenant, id) = (tenant.clone(), id.clone());
-        let entry = Entry { tenant, id, signal: signal.clone(), stopped: stopped.clone() };
+        let (tenant, id, task) = (tenant.clone(), id.clone(), task.clone());
+        let entry = Entry { tenant, id, task, since: now(), signal: signal.clone(), stopped: stopped.clone() };
         self.lock().insert(number, entry);
         Place { all: self.clone(), number, stopped }
     }
@@ -100,6 +110,18 @@ impl Running {
         self.lock().len()
     }
 
+    /// The attempts that run, the longest running first, and not all of very many.
+    pub fn jobs(&self) -> Vec<RunningJob> {
+        let job = |entry: &Entry| {
+            let Entry { tenant, id, task, since, .. } = entry;
+            RunningJob { tenant: tenant.clone(), id: id.clone(), task: task.clone(), since: *since }
+        };
+        let mut jobs: Vec<RunningJob> = self.lock().values().map(job).collect();
+        jobs.sort_by(|a, b| (a.since, &a.id).cmp(&(b.since, &b.id)));
+        jobs.truncate(JOBS_NAMED_MAX);
+        jobs
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -135,7 +157,7 @@ mod tests {
 
     fn place() -> (Arc<Running>, Place, CancelSignal) {
         let (running, signal) = (Arc::new(Running::default()), CancelSignal::new());
-        let place = running.add(&"acme".parse().unwrap(), &"j".parse().unwrap(), &signal);
+        let place = running.put((&"acme".parse().unwrap(), &"j".parse().unwrap(), &"t".parse().unwrap()), &signal);
         (running, place, signal)
     }
 

@@ -48,7 +48,7 @@ pub(super) async fn deliver<B: Broker, T>(shared: &Shared<B, T>, admitted: Admit
     };
     let (started, begun) = (now(), Instant::now());
     let signal = CancelSignal::new();
-    let place = shared.running.add(&message.tenant, &job.id, &signal);
+    let place = shared.running.add(&message.tenant, &job, &signal);
     let letter = Letter {
         tenant: message.tenant.clone(),
         id: job.id.clone(),
