@@ -176,6 +176,7 @@ async fn written(jobs: &Jobs, id: JobId) -> JobResult {
         worker: "first".to_owned(),
         tags: Vec::new(),
         payload: None,
+        trace_id: None,
     };
     let content_type = Some("application/json".to_owned());
     let result = JobResult { record, error: None, trail: Trail::default(), content_type, body: b"17".to_vec() };

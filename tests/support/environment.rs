@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use crate::Nats;
 
 /// Variables that change what `lovage` does, and that a test sets itself where it means to.
-const FOREIGN: [&str; 13] = [
+const FOREIGN: [&str; 17] = [
     "DOCKER_CONFIG",
     "LOVAGE_CACHE",
     "LOVAGE_LOG",
@@ -16,9 +16,13 @@ const FOREIGN: [&str; 13] = [
     "NATS_PASSWORD",
     "NATS_URL",
     "NATS_USER",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_SDK_DISABLED",
     "RUST_LOG",
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
+    "TRACEPARENT",
 ];
 
 /// Takes the person's settings for `lovage` out of the command's environment; a person's caches stay in use.

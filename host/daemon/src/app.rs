@@ -56,6 +56,8 @@ pub struct WorkerOptions {
     pub file: WorkerFile,
     /// What secrets are opened with, where this worker has it.
     pub keys: Option<crate::secrets::KeyRing>,
+    /// Who sends its traces, where anyone does.
+    pub traces: Option<Arc<crate::telemetry::Traces>>,
 }
 
 /// A running worker.
@@ -105,7 +107,7 @@ impl Worker {
         base.follow(&broker, &catalog, &live).await?;
         let (missing, misses) = mpsc::channel::<SourceName>(MISSING_MAX);
         let tenants = base.tenants(&broker, &intake, leases, connections, missing, allowances);
-        presence.can_set(set::settable(guests.room(), tenants.clone()));
+        presence.can_set(set::settable(guests.room(), tenants.clone(), base.counters.clone()));
         tenants.follow(misses).await?;
         crate::planner::start(&base.js, &base.stop_intake, &base.tracker).await?;
         let (settler, permits) = (broker.settler.clone(), broker.permits.clone());

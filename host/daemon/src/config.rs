@@ -2,7 +2,7 @@
 
 mod telemetry;
 
-pub use telemetry::MetricsFile;
+pub use telemetry::{MetricsFile, TracesFile};
 
 use crate::registry::ready::LimitPolicy;
 use lovage_job::child::{FANOUT_CEILING, FANOUT_DEFAULT};
@@ -65,6 +65,8 @@ pub struct WorkerFile {
     pub secrets: SecretsFile,
     /// What is shown of the worker.
     pub metrics: MetricsFile,
+    /// Where its traces go.
+    pub traces: TracesFile,
 }
 
 /// What the tasks of one tenant may keep, all together. The broker holds these bounds.
@@ -207,6 +209,7 @@ impl Default for WorkerFile {
             storage: StorageFile::default(),
             secrets: SecretsFile::default(),
             metrics: MetricsFile::default(),
+            traces: TracesFile::default(),
         }
     }
 }

@@ -4,8 +4,10 @@
 //! of the pipeline.
 
 mod schedules;
+mod trace;
 
 pub use schedules::Schedules;
+pub use trace::{AttemptSpan, Beginning, Compilation, Ended, Tracer};
 
 use bytes::Bytes;
 use lovage_job::capability::Grants;

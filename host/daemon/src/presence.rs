@@ -96,6 +96,11 @@ impl Presence {
         }
     }
 
+    /// How many attempts it runs at once.
+    pub fn concurrency(&self) -> usize {
+        self.settable.get().map_or(self.concurrency, |settable| settable.concurrency())
+    }
+
     /// Whether it takes jobs.
     pub fn mode(&self) -> WorkerMode {
         *self.mode.borrow()
@@ -116,7 +121,7 @@ impl Presence {
             name: self.name.clone(),
             mode: *self.mode.borrow(),
             running: self.running.count(),
-            concurrency: settable.map_or(self.concurrency, |settable| settable.concurrency()),
+            concurrency: self.concurrency(),
             queues,
             started: self.started,
             version: env!("CARGO_PKG_VERSION").to_owned(),

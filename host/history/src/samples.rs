@@ -29,6 +29,7 @@ pub(crate) fn ended(tenant: &str, id: &str, at: u64, outcome: OutcomeKind) -> En
         worker: "w".to_owned(),
         tags: vec!["red".to_owned()],
         payload: None,
+        trace_id: None,
     };
     let result = JobResult { record, error, trail, content_type: None, body: Vec::new() };
     Entry::Ended(Box::new(Ended { tenant: tenant.parse().unwrap(), at: UnixMs(at), result }))

@@ -8,6 +8,7 @@ use crate::name::{JobId, TenantName};
 use crate::retry::ATTEMPTS_MAX;
 use crate::schedule::ScheduledRun;
 use crate::subject::{JobSubject, SubjectError};
+use crate::trace::TraceContext;
 use crate::trail::Trail;
 use crate::unit::{UnixMs, parse_span};
 use std::time::Duration;
@@ -174,7 +175,7 @@ fn wishes(headers: &Headers, published: UnixMs, tenant: &TenantName) -> Result<W
         tags: tags(headers)?,
         reply: reply(headers, tenant)?,
         content_type: headers.get(header::CONTENT_TYPE).map(str::to_owned),
-        trace_parent: headers.get(header::TRACE_PARENT).map(str::to_owned),
+        trace_parent: headers.get(header::TRACE_PARENT).and_then(TraceContext::parse),
         payload: parsed(headers, header::PAYLOAD)?,
     })
 }

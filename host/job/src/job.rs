@@ -8,6 +8,7 @@ use crate::retry::{Backoff, RetryPolicy};
 use crate::retry_on::RetryOn;
 use crate::schedule::ScheduledRun;
 use crate::subject::JobSubject;
+use crate::trace::TraceContext;
 use crate::trail::Trail;
 use crate::unit::UnixMs;
 use std::time::Duration;
@@ -67,7 +68,7 @@ pub struct Wishes {
     /// The media type of the payload.
     pub content_type: Option<String>,
     /// The publisher's trace context.
-    pub trace_parent: Option<String>,
+    pub trace_parent: Option<TraceContext>,
     /// The object that holds the payload.
     pub payload: Option<Digest>,
 }
@@ -98,6 +99,10 @@ impl Job {
     /// The headers of the message that is this same attempt later: a snooze, or the wait for a limit.
     pub fn put_back(&self, came_with: &Headers) -> Headers {
         let mut headers: Headers = came_with.iter().filter(|(name, _)| !header::is_brokers(name)).collect();
+        // one that came without a trace goes on in that of its first attempt
+        if let Some(trace) = self.wishes.trace_parent.filter(|_| headers.get(header::TRACE_PARENT).is_none()) {
+            headers.push(header::TRACE_PARENT, trace.to_string());
+        }
         headers.set(header::PUBLISHED, self.published.0.to_string());
         headers.set(header::ROUND, self.round.saturating_add(1).to_string());
         // the message that knows of the crashes goes away, what it knows goes on

@@ -38,6 +38,7 @@ pub mod storage;
 pub mod subject;
 pub mod tenant;
 pub mod token;
+pub mod trace;
 pub mod trail;
 pub mod unique;
 pub mod unit;

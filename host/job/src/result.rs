@@ -50,6 +50,9 @@ pub struct ResultRecord {
     /// The object that holds the output, where it is too large for a message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Digest>,
+    /// The trace of the last attempt, or of its publisher: 32 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
 }
 
 /// A result as it is stored.
@@ -135,6 +138,7 @@ mod tests {
                 worker: "w".into(),
                 tags: vec!["wörld".into()],
                 payload: None,
+                trace_id: Some("0af7651916cd43dd8448eb211c80319c".into()),
             },
             error: None,
             trail: Trail::default(),
@@ -155,7 +159,7 @@ mod tests {
     fn the_record_on_the_wire_is_stable() {
         assert_eq!(
             ascii_json(&result().record),
-            r#"{"id":"j","task":"add","queue":"default","lane":"high","outcome":"completed","digest":"sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","version":"1.2","attempt":1,"published":1,"started":2,"finished":3,"fuel_used":4,"memory_peak_bytes":5,"wall_us":6,"worker":"w","tags":["w\u00f6rld"]}"#
+            r#"{"id":"j","task":"add","queue":"default","lane":"high","outcome":"completed","digest":"sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","version":"1.2","attempt":1,"published":1,"started":2,"finished":3,"fuel_used":4,"memory_peak_bytes":5,"wall_us":6,"worker":"w","tags":["w\u00f6rld"],"trace_id":"0af7651916cd43dd8448eb211c80319c"}"#
         );
     }
 

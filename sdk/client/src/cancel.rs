@@ -307,6 +307,7 @@ fn cancelled(id: &JobId, job: Option<&Job>, reason: String, at: UnixMs) -> JobRe
         worker: WRITER.to_owned(),
         tags: job.map(|job| job.wishes.tags.clone()).unwrap_or_default(),
         payload: None,
+        trace_id: job.and_then(|job| job.wishes.trace_parent).map(|trace| trace.trace_id()),
     };
     JobResult {
         record,

@@ -229,6 +229,7 @@ fn end_of(group: &GroupRecord) -> JobResult {
         worker: WRITER.to_owned(),
         tags: Vec::new(),
         payload: None,
+        trace_id: None,
     };
     let mut error = JobError::new(outcome, group.failure_text());
     error.details = serde_json::to_value(&group.failures).ok().filter(|_| !group.failures.is_empty());

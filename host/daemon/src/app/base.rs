@@ -26,6 +26,7 @@ use crate::nats::storage::{NatsStorage, StorageLimits};
 use crate::nats::store::{Catalog, Components, Payloads, Results};
 use crate::nats::topology::TopologyConfig;
 use crate::pipeline::{GuestsConfig, Heard, Running, Shared};
+use crate::ports::Tracer;
 use crate::presence::Presence;
 use crate::registry::gate::Gate;
 use crate::registry::live::Live;
@@ -116,6 +117,10 @@ impl Base {
         Presence::new(name, queues, self.concurrency, self.rules.clone(), self.running.clone(), runners)
     }
 
+    fn tracer(&self) -> Option<Arc<dyn Tracer>> {
+        self.options.traces.clone().map(|traces| traces as Arc<dyn Tracer>)
+    }
+
     /// What is shown of this worker.
     pub(super) fn metrics(
         &self,
@@ -125,11 +130,11 @@ impl Base {
     ) -> Arc<WorkerMetrics> {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let (running, leases) = (self.running.clone(), leases.clone());
-        let (settler, presence) = (settler.clone(), presence.clone());
+        let (settler, presence, capacity) = (settler.clone(), presence.clone(), presence.clone());
         let metrics = WorkerMetrics::new(WorkerParts {
             counters: self.counters.clone(),
             client: self.client.clone(),
-            concurrency: self.concurrency,
+            concurrency: Box::new(move || count(capacity.concurrency())),
             running: Box::new(move || count(running.count())),
             held: Box::new(move || count(leases.count())),
             pending: Box::new(move || count(settler.pending())),
@@ -153,7 +158,8 @@ impl Base {
         let components = Components::new(self.js.clone());
         let gate = Gate::new(self.book.clone(), Records::open(&self.js).await?, auditor.clone());
         let (policy, counters) = (options.file.limit_policy(), self.counters.clone());
-        let loader = Loader::new(ground, compiler, catalog.clone(), components, policy, gate, counters);
+        let loader =
+            Loader::new(ground, compiler, catalog.clone(), components, policy, gate, (counters, self.tracer()));
         Ok(Arc::new(Live::new(loader, catalog.clone(), self.book.clone(), auditor)))
     }
 
@@ -195,6 +201,7 @@ impl Base {
             egress: Arc::new(Egress::new(Handle::current(), Names::System, file.egress.allow_private)),
             auditor,
             errands: Arc::new(NatsErrands::new(client.clone())),
+            tracer: self.tracer(),
             counters: self.counters.clone(),
             usage: self.usage.clone(),
             storage: Arc::new(self.storage().await?),

@@ -1,5 +1,6 @@
 //! What of a running worker can be changed: how many attempts it runs at once, and which queues it serves.
 
+use crate::counters::Counters;
 use crate::pipeline::Room;
 use crate::presence::Settable;
 use crate::tenants::Tenants;
@@ -10,11 +11,12 @@ use std::sync::Arc;
 struct Parts {
     room: Room,
     tenants: Arc<Tenants>,
+    counters: Arc<Counters>,
 }
 
 /// The parts of a worker that can be changed.
-pub(super) fn settable(room: Room, tenants: Arc<Tenants>) -> Box<dyn Settable> {
-    Box::new(Parts { room, tenants })
+pub(super) fn settable(room: Room, tenants: Arc<Tenants>, counters: Arc<Counters>) -> Box<dyn Settable> {
+    Box::new(Parts { room, tenants, counters })
 }
 
 impl Settable for Parts {
@@ -32,6 +34,7 @@ impl Settable for Parts {
             self.room.set(wanted);
         }
         if let Some(queues) = &setting.queues {
+            queues.iter().for_each(|(queue, _)| self.counters.serve(queue));
             self.tenants.set_queues(queues.clone());
         }
         Ok(())

@@ -232,6 +232,7 @@ async fn start(
     let client = lovage_client::connect(connect).await?;
     let name: JobId = format!("bench-{:08x}", rand::random::<u32>()).parse()?;
     let worker = WorkerOptions {
+        traces: None,
         keys: None,
         name,
         queues: vec![(QueueName::default_queue(), 1)],

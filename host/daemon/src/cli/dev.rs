@@ -127,10 +127,10 @@ async fn run(
     let connect = ConnectOptions { name: "lovage-dev-http".to_owned(), ..connect };
     let http = match args.http {
         Some(Http::Off) => None,
-        Some(Http::At(address)) => Some(serve::dev(address, connect).await?),
+        Some(Http::At(address)) => Some(serve::dev(address, connect, worker.metrics()).await?),
         None => {
             let port = if args.port == 0 { 0 } else { HTTP_PORT };
-            Some(serve::dev((Ipv4Addr::LOCALHOST, port).into(), connect).await?)
+            Some(serve::dev((Ipv4Addr::LOCALHOST, port).into(), connect, worker.metrics()).await?)
         }
     };
     tell(server, http.as_ref().map(HttpServer::url), keys, output)?;

@@ -7,12 +7,13 @@ use super::worker::{Stops, default_cache};
 use super::{Exit, Failure, Output};
 use crate::http::limits::Allowed;
 use crate::http::{HttpOptions, HttpServer, ServeError, TlsFiles};
-use crate::telemetry::{self, LogFormat};
+use crate::telemetry::{self, LogFormat, Source};
 use clap::Args;
 use lovage_client::ConnectOptions;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often it is looked whether the server ended by itself.
@@ -40,6 +41,10 @@ pub struct ServeArgs {
     /// Where uploaded components are compiled to [default: the user's cache].
     #[arg(long, value_name = "DIR", env = "LOVAGE_CACHE")]
     cache_dir: Option<PathBuf>,
+    /// Tell numbers of each tenant at /metrics: of the busiest so many, and of all others together.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "200",
+        value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    metrics_per_tenant: Option<u16>,
     /// How log lines are written.
     #[arg(long, value_enum, default_value = "text")]
     log_format: LogFormat,
@@ -82,6 +87,8 @@ pub(super) async fn main(args: ServeArgs, connection: &ConnectionArgs, output: O
         allowed: args.allowed.allowed(),
         connect,
         uploads: uploads(args.cache_dir)?,
+        sources: Vec::new(),
+        metrics_tenants: args.metrics_per_tenant.map(usize::from),
     };
     let server = HttpServer::start(options).await.map_err(failure)?;
     tell(&server, output)?;
@@ -111,7 +118,11 @@ pub(super) fn uploads(cache: Option<PathBuf>) -> Result<(PathBuf, (PathBuf, Vec<
 }
 
 /// The server of `lovage dev`: whoever sits at this machine may do everything.
-pub(super) async fn dev(listen: SocketAddr, connect: ConnectOptions) -> Result<HttpServer, Failure> {
+pub(super) async fn dev(
+    listen: SocketAddr,
+    connect: ConnectOptions,
+    worker: Arc<dyn Source>,
+) -> Result<HttpServer, Failure> {
     let options = HttpOptions {
         listen,
         tls: None,
@@ -120,6 +131,8 @@ pub(super) async fn dev(listen: SocketAddr, connect: ConnectOptions) -> Result<H
         allowed: Allowed { rate: NonZeroU32::MIN.saturating_add(9_999), ..Allowed::default() },
         connect,
         uploads: uploads(None)?,
+        sources: vec![worker],
+        metrics_tenants: None,
     };
     HttpServer::start(options).await.map_err(failure)
 }

@@ -4,6 +4,7 @@ mod bulk;
 mod envelope;
 mod lines;
 mod tally;
+mod traced;
 mod unique;
 
 use super::connection::ConnectionArgs;
@@ -22,6 +23,7 @@ use lovage_job::subject::{Lane, asset};
 use lovage_job::unit::{UnixMs, parse_span};
 use serde_json::json;
 use std::time::Duration;
+use traced::Exporter;
 use unique::UniqueArgs;
 
 /// Headings of the help.
@@ -195,6 +197,7 @@ impl JobArgs {
         job.then = self.then.clone();
         job.tags = self.tags.clone();
         job.headers = self.headers.iter().cloned().collect();
+        traced::carry(&mut job.headers);
         job.unchecked = self.unchecked;
         job
     }
@@ -204,6 +207,18 @@ pub(super) async fn main(args: SubmitArgs, connection: &ConnectionArgs, output: 
     if args.jsonl {
         return bulk::main(args, connection, output).await;
     }
+    let exporter = Exporter::start()?;
+    let ended = one(args, connection, output, &exporter).await;
+    exporter.stop().await;
+    ended
+}
+
+async fn one(
+    args: SubmitArgs,
+    connection: &ConnectionArgs,
+    output: Output,
+    exporter: &Exporter,
+) -> Result<Exit, Failure> {
     let payload = read_input(args.input.as_deref())?;
     let mut job = args.job.job(args.task.clone(), payload);
     let client = connection.client().await?;
@@ -216,8 +231,10 @@ pub(super) async fn main(args: SubmitArgs, connection: &ConnectionArgs, output: 
         Some(id) => Some(client.events_of(&id).await.or_exit(Exit::Broker)?),
         None => None,
     };
+    let publishing = exporter.begin(client.tenant(), &mut job);
     let submit = submit(&client, job, args.input.is_none());
     let (submitted, ()) = tokio::join!(submit, warn_unserved(&client, &args.job.queue, output));
+    traced::end(publishing, &submitted);
     let submitted = submitted.map_err(|error| failure(&error))?;
     if args.wait {
         let result =

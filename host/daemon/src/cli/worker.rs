@@ -7,7 +7,7 @@ use super::{Exit, Failure};
 use crate::app::{Worker, WorkerOptions};
 use crate::config::{Isolation, WorkerFile};
 use crate::telemetry::health::HealthPort;
-use crate::telemetry::{self, LogFormat};
+use crate::telemetry::{self, LogFormat, Traces};
 use clap::Args;
 use lovage_job::name::{JobId, QueueName};
 use lovage_job::unit::parse_span;
@@ -104,7 +104,8 @@ impl FromStr for QueueShare {
 
 pub(super) async fn main(args: WorkerArgs, connection: &ConnectionArgs) -> Result<Exit, Failure> {
     telemetry::start(args.log_format, "info,async_nats=error");
-    let options = worker_options(&args)?;
+    let mut options = worker_options(&args)?;
+    options.traces = Traces::start("lovage-worker", options.file.traces.endpoint.as_deref()).or_exit(Exit::Usage)?;
     let connect = connection.options(&format!("lovage-worker {}", options.name))?;
     let mut stops = Stops::new()?;
     let connected = tokio::select! {
@@ -112,6 +113,7 @@ pub(super) async fn main(args: WorkerArgs, connection: &ConnectionArgs) -> Resul
         () = stops.next() => return Ok(Exit::Interrupted),
     };
     let client = connected.map_err(connect_failure)?;
+    let traces = options.traces.clone();
     let (name, health) = (options.name.clone(), options.file.metrics.health);
     let worker = Worker::start(options, client.clone(), connections(client)).await.or_exit(Exit::Broker)?;
     let health = health.map(|address| HealthPort::start(address, worker.metrics())).transpose().or_exit(Exit::Host)?;
@@ -130,6 +132,9 @@ pub(super) async fn main(args: WorkerArgs, connection: &ConnectionArgs) -> Resul
     worker.stop(stops.next()).await;
     if let Some(health) = health {
         health.stop();
+    }
+    if let Some(traces) = traces {
+        traces.stop().await;
     }
     Ok(Exit::Done)
 }
@@ -163,6 +168,7 @@ pub(super) fn worker_options(args: &WorkerArgs) -> Result<WorkerOptions, Failure
     let keys = super::secret::worker_keys(file.secrets.key_file.as_deref())?;
     Ok(WorkerOptions {
         keys,
+        traces: None,
         name: args.name.clone().unwrap_or_else(own_name),
         queues,
         cache_dir: args.cache_dir.clone().map_or_else(default_cache, Ok)?,

@@ -18,6 +18,14 @@ pub struct MetricsFile {
     pub tenants_max: usize,
 }
 
+/// Where traces go.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TracesFile {
+    /// Where OTLP over HTTP is taken, such as `http://127.0.0.1:4318`; the variables of OpenTelemetry go before it.
+    pub endpoint: Option<String>,
+}
+
 impl Default for MetricsFile {
     fn default() -> Self {
         Self { health: None, per_tenant: false, tenants_max: 200 }

@@ -15,11 +15,14 @@ pub use tenants::{OTHER_TENANTS, TenantCounters, TenantReading};
 use lovage_job::name::{QueueName, TenantName};
 use lovage_job::outcome::{Meter, OutcomeKind};
 use lovage_job::subject::Lane;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How many outcomes there are.
 const OUTCOMES: usize = OutcomeKind::ALL.len();
+/// Queues that are counted by themselves: three times what a worker serves, since its queues can be changed.
+const QUEUES_MAX: usize = 48;
 
 /// One number that only grows.
 #[derive(Debug, Default)]
@@ -42,15 +45,17 @@ impl Count {
     }
 }
 
-/// Where the jobs of a queue are counted.
+/// Where the jobs of a queue are counted; nothing for all that have no place of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place(usize);
+pub struct Place(Option<usize>);
 
 /// What a worker counts.
 #[derive(Debug)]
 pub struct Counters {
-    /// The queues that are served, and last, under no name, all others.
-    queues: Vec<(Option<QueueName>, QueueCounters)>,
+    /// The queues that are or were served, in the order in which they came; the first empty place ends them.
+    queues: [OnceLock<(QueueName, QueueCounters)>; QUEUES_MAX],
+    /// All other queues.
+    other: QueueCounters,
     /// Units of fuel that attempts used.
     pub fuel_used: Count,
     /// Bytes that attempts sent to other hosts and received from them.
@@ -95,9 +100,9 @@ impl Default for QueueCounters {
 impl Counters {
     /// Counts for a worker of these queues, and for each of at most so many tenants where that is given.
     pub fn new<'a>(queues: impl IntoIterator<Item = &'a QueueName>, tenants_max: Option<usize>) -> Self {
-        let named = queues.into_iter().map(|name| (Some(name.clone()), QueueCounters::default()));
-        Self {
-            queues: named.chain([(None, QueueCounters::default())]).collect(),
+        let counters = Self {
+            queues: std::array::from_fn(|_| OnceLock::new()),
+            other: QueueCounters::default(),
             fuel_used: Count::default(),
             egress_bytes: Count::default(),
             memory_peak_bytes: Histogram::new(Buckets::MEMORY_BYTES),
@@ -106,28 +111,42 @@ impl Counters {
             compiled: Default::default(),
             faults: Default::default(),
             tenants: tenants_max.map(TenantCounters::new),
+        };
+        queues.into_iter().for_each(|queue| counters.serve(queue));
+        counters
+    }
+
+    /// Counts a queue by itself from now on, where there is room.
+    pub fn serve(&self, queue: &QueueName) {
+        for slot in &self.queues {
+            let (name, _) = slot.get_or_init(|| (queue.clone(), QueueCounters::default()));
+            if name == queue {
+                return;
+            }
         }
     }
 
     /// Where the jobs of a queue are counted; those of queues that this worker does not serve in one place. A worker has
     /// few queues.
     pub fn place(&self, queue: &str) -> Place {
-        let served =
-            self.queues.iter().position(|(served, _)| served.as_ref().is_some_and(|name| name.as_str() == queue));
-        Place(served.unwrap_or(self.queues.len() - 1))
+        Place(self.named().position(|(name, _)| name.as_str() == queue))
     }
 
-    fn queue(&self, place: Place) -> Option<&QueueCounters> {
-        self.queues.get(place.0).map(|(_, counters)| counters)
+    fn named(&self) -> impl Iterator<Item = &(QueueName, QueueCounters)> {
+        self.queues.iter().map_while(OnceLock::get)
+    }
+
+    fn queue(&self, place: Place) -> &QueueCounters {
+        let slot = place.0.and_then(|place| self.queues.get(place)?.get());
+        slot.map_or(&self.other, |(_, counters)| counters)
     }
 
     /// A job ended here.
     pub fn job_ended(&self, tenant: &TenantName, place: Place, outcome: OutcomeKind, dead: bool) {
-        if let Some(queue) = self.queue(place) {
-            count(&queue.ended, index(outcome));
-            if dead {
-                queue.buried.one();
-            }
+        let queue = self.queue(place);
+        count(&queue.ended, index(outcome));
+        if dead {
+            queue.buried.one();
         }
         if let Some(tenants) = &self.tenants {
             tenants.job_ended(tenant, outcome);
@@ -142,14 +161,11 @@ impl Counters {
         outcome: OutcomeKind,
         (meter, waited): (&Meter, Duration),
     ) {
-        if let Some(queue) = self.queue(place) {
-            count(&queue.attempts, index(outcome));
-            queue.attempt_us.observe(meter.wall_us);
-            if let Some(wait) =
-                Lane::ALL.iter().position(|known| *known == lane).and_then(|lane| queue.wait_us.get(lane))
-            {
-                wait.observe(u64::try_from(waited.as_micros()).unwrap_or(u64::MAX));
-            }
+        let queue = self.queue(place);
+        count(&queue.attempts, index(outcome));
+        queue.attempt_us.observe(meter.wall_us);
+        if let Some(wait) = Lane::ALL.iter().position(|known| *known == lane).and_then(|lane| queue.wait_us.get(lane)) {
+            wait.observe(u64::try_from(waited.as_micros()).unwrap_or(u64::MAX));
         }
         self.fuel_used.add(meter.fuel_used);
         self.egress_bytes.add(meter.egress_bytes);
@@ -161,9 +177,7 @@ impl Counters {
 
     /// A job went back.
     pub fn put_back(&self, place: Place, why: PutBack) {
-        if let Some(queue) = self.queue(place) {
-            count(&queue.put_back, why as usize);
-        }
+        count(&self.queue(place).put_back, why as usize);
     }
 
     /// A component was asked for, and this came of it.
@@ -181,7 +195,7 @@ impl Counters {
 
     /// The queues with their numbers; nothing stands for all queues that are not served here.
     pub fn queues(&self) -> impl Iterator<Item = (Option<&QueueName>, &QueueCounters)> {
-        self.queues.iter().map(|(name, counters)| (name.as_ref(), counters))
+        self.named().map(|(name, counters)| (Some(name), counters)).chain([(None, &self.other)])
     }
 
     /// How often each came of a component that was asked for.

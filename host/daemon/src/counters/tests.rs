@@ -33,6 +33,18 @@ fn jobs_of_queues_that_are_not_served_count_together() {
 }
 
 #[test]
+fn a_queue_that_comes_later_is_counted_by_itself_while_there_is_room() {
+    let counters = Counters::new([&queue("mail")], None);
+    for number in 0..60 {
+        counters.serve(&queue(&format!("q{number}")));
+        counters.serve(&queue("mail"));
+    }
+    assert_eq!(counters.queues().count(), QUEUES_MAX + 1);
+    assert_ne!(counters.place("q0"), counters.place("q46"));
+    assert_eq!(counters.place("q47"), counters.place("never"));
+}
+
+#[test]
 fn an_attempt_is_counted_once_everywhere() {
     let counters = Counters::new([&queue("mail")], Some(1));
     let meter = Meter { fuel_used: 5, memory_peak_bytes: 1 << 20, wall_us: 700, egress_bytes: 3 };

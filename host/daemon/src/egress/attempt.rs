@@ -6,7 +6,9 @@ use super::{Egress, Fault};
 use crate::audit::Auditor;
 use lovage_job::audit::{AuditKind, AuditNote};
 use lovage_job::capability::Grants;
+use lovage_job::header;
 use lovage_job::name::TenantName;
+use lovage_job::trace::TraceContext;
 use lovage_sandbox::{Answer, HttpAsk, HttpFault};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -29,6 +31,7 @@ pub struct AttemptEgress {
     requests: AtomicU32,
     at_once: Semaphore,
     used: Arc<AtomicU64>,
+    trace: Option<TraceContext>,
 }
 
 impl AttemptEgress {
@@ -42,7 +45,14 @@ impl AttemptEgress {
             requests: AtomicU32::new(0),
             at_once: Semaphore::new(REQUESTS_AT_ONCE),
             used: Arc::default(),
+            trace: None,
         }
+    }
+
+    /// Its requests are part of this trace, unless the guest says of which they are.
+    #[must_use]
+    pub fn within(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
     }
 
     /// Bytes on the wire so far, both ways.
@@ -65,10 +75,15 @@ impl AttemptEgress {
         }
     }
 
-    async fn request(&self, ask: HttpAsk, grants: &Grants) -> Result<lovage_sandbox::HttpAnswer, Fault> {
+    async fn request(&self, mut ask: HttpAsk, grants: &Grants) -> Result<lovage_sandbox::HttpAnswer, Fault> {
         if self.requests.fetch_add(1, Ordering::Relaxed) >= REQUESTS_MAX {
             let reason = format!("the attempt has made the {REQUESTS_MAX} requests that it may make");
             return Err(Fault::new(HttpFault::TooMany, reason));
+        }
+        if let Some(trace) = self.trace
+            && !ask.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(header::TRACE_PARENT))
+        {
+            ask.headers.push((header::TRACE_PARENT.to_owned(), trace.to_string().into_bytes()));
         }
         let checked = check(ask, grants)?;
         if self.used_bytes() >= BYTES_MAX {

@@ -12,6 +12,7 @@ mod health;
 pub mod limits;
 mod listen;
 pub mod look;
+mod metrics;
 pub mod problem;
 mod server;
 pub mod site;
@@ -27,7 +28,8 @@ use std::sync::Arc;
 
 /// All that the server answers.
 pub fn router(site: Arc<Site>) -> Router {
-    let inner = Router::new().merge(api::router()).merge(console::router()).merge(auth::router());
+    let inner =
+        Router::new().merge(api::router()).merge(console::router()).merge(auth::router()).merge(metrics::router());
     let inner = fence::behind(inner.fallback(no_page), &site);
     // who asks whether the server lives is not counted and needs no token
     fence::around(inner.merge(health::router())).with_state(site)

@@ -11,6 +11,8 @@ use crate::clock::now;
 use crate::nats::tokens::Tokens;
 use crate::nats::topology::{self, TopologyConfig, TopologyError};
 use crate::ports::BrokerError;
+use crate::telemetry::cluster::Cluster;
+use crate::telemetry::{Metrics, Source};
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use lovage_client::{ConnectError, ConnectOptions};
@@ -46,6 +48,10 @@ pub struct HttpOptions {
     pub connect: ConnectOptions,
     /// Where components that are uploaded are compiled to, and what compiles them.
     pub uploads: (std::path::PathBuf, (std::path::PathBuf, Vec<std::ffi::OsString>)),
+    /// What tells its numbers beside the cluster, such as a worker of the same process.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// How many tenants have numbers of their own, where any do.
+    pub metrics_tenants: Option<usize>,
 }
 
 /// Why the server does not start.
@@ -180,11 +186,14 @@ async fn prepare(options: &HttpOptions, stop: &CancellationToken) -> Result<Prep
     let listener = tokio::net::TcpListener::bind(options.listen).await;
     let listener = listener.map_err(|reason| ServeError::Bind { address: options.listen, reason })?.into_std()?;
     let (cache, compiler) = options.uploads.clone();
+    let cluster = Cluster::new(nats.clone(), options.metrics_tenants);
+    let metrics = Metrics::new(options.sources.clone()).with_cluster(Arc::new(cluster));
     let site = Site::new(Parts {
         nats,
         auth: Auth { book, tokens, door: options.door() },
         limits: Limits::new(options.allowed),
         uploads: Uploads::new(cache, compiler),
+        metrics,
         stop: stop.clone(),
     });
     Ok((Arc::new(site), listener, tls))

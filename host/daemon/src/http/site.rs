@@ -3,6 +3,7 @@
 use super::auth::Auth;
 use super::limits::Limits;
 use super::upload::Uploads;
+use crate::telemetry::Metrics;
 use async_nats::jetstream;
 use lovage_client::Client;
 use lovage_job::name::TenantName;
@@ -25,6 +26,8 @@ pub struct Site {
     pub limits: Limits,
     /// What checks components that are uploaded.
     pub uploads: Uploads,
+    /// The numbers of the cluster, and of a worker beside it.
+    pub metrics: Metrics,
     /// Ends what runs beside requests, and streams that are open.
     pub stop: CancellationToken,
     clients: Mutex<HashMap<TenantName, Client>>,
@@ -40,6 +43,8 @@ pub struct Parts {
     pub limits: Limits,
     /// What checks components that are uploaded.
     pub uploads: Uploads,
+    /// The numbers of the cluster, and of a worker beside it.
+    pub metrics: Metrics,
     /// Ends what runs beside requests.
     pub stop: CancellationToken,
 }
@@ -47,9 +52,9 @@ pub struct Parts {
 impl Site {
     /// A site on a connection.
     pub fn new(parts: Parts) -> Self {
-        let Parts { nats, auth, limits, uploads, stop } = parts;
+        let Parts { nats, auth, limits, uploads, metrics, stop } = parts;
         let js = jetstream::new(nats.clone());
-        Self { nats, js, auth, limits, uploads, stop, clients: Mutex::default() }
+        Self { nats, js, auth, limits, uploads, metrics, stop, clients: Mutex::default() }
     }
 
     /// The client of a tenant, over the operator's connection. One that was made is kept: it remembers what tasks take.

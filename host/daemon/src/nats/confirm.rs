@@ -104,6 +104,7 @@ impl Settler {
             worker: String::new(),
             tags: Vec::new(),
             payload: None,
+            trace_id: None,
         };
         let (trail, content_type, body) = (Trail::default(), None, Vec::new());
         let result = JobResult { record, error: Some(error.clone()), trail: trail.clone(), content_type, body };

@@ -57,6 +57,7 @@ fn bury_undecodable<B, T>(shared: &Shared<B, T>, message: Delivery, reason: Stri
         tags: Vec::new(),
         reply: None,
         wakes: None,
+        trace_id: None,
     };
     end.settle(shared, message, true)
 }
@@ -75,6 +76,7 @@ pub(super) struct End {
     pub(super) reply: Option<String>,
     pub(super) wakes: Option<Lot>,
     pub(super) follow: Option<Box<Led>>,
+    pub(super) trace_id: Option<String>,
 }
 
 impl End {
@@ -94,6 +96,7 @@ impl End {
             wakes: job.run.as_ref().map(lot_of),
             // the input is that of the message, which `settle` has
             follow: Led::of(job, &[]),
+            trace_id: job.wishes.trace_parent.map(|trace| trace.trace_id()),
         }
     }
 
@@ -137,6 +140,7 @@ impl End {
             worker: shared.worker.to_string(),
             tags: self.tags,
             payload: None,
+            trace_id: self.trace_id,
         };
         let result =
             JobResult { record, error: Some(self.error), trail: self.trail, content_type: None, body: Vec::new() };

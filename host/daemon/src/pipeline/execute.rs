@@ -5,6 +5,7 @@ use super::resolve::Ready;
 use super::running::StopReason;
 use super::services::GuestServices;
 use super::telling::Telling;
+use super::traced::Traced;
 use super::{Shared, Step};
 use crate::clock::now;
 use crate::egress::AttemptEgress;
@@ -35,7 +36,8 @@ pub(super) struct Executed {
 }
 
 pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -> Step<Executed> {
-    let Ready { job, task, grants, input, message, holds } = ready;
+    let Ready { mut job, task, grants, input, message, holds } = ready;
+    let traced = Traced::begin(shared, &message.tenant, &mut job, &task);
     let started = now();
     let limits = limits_of(shared, &job, &task);
     let signal = CancelSignal::new();
@@ -84,12 +86,17 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
     drop(holds);
     let mut report = match ran {
         Ok(report) => report,
-        Err(lost) => return Step::End(give_back(shared, &job, &telling, message, lost).await),
+        Err(lost) => {
+            traced.lost();
+            return Step::End(give_back(shared, &job, &telling, message, lost).await);
+        }
     };
     if let Some(services) = &services {
         // counted here, whatever the sandbox has seen of it
         report.meter.egress_bytes = services.egress_bytes();
     }
+    traced.end(&report);
+    log_end(&message, &job, &task, &report);
     shared.usage.add(&message.tenant, Used::attempt(&report.meter));
     let came_by = (shared.counters.place(job.subject.queue.as_str()), job.subject.lane);
     let waited = started.since(message.origin.stored);
@@ -100,6 +107,24 @@ pub(super) async fn execute<B: Broker, T>(shared: &Shared<B, T>, ready: Ready) -
         return Step::End(release(message));
     }
     Step::Next(Executed { stopped: place.stopped(), job, task, message, report, started, services })
+}
+
+/// A line for each attempt, for whoever asks for these. Facts of the job, and nothing of what is in it.
+fn log_end(message: &Delivery, job: &Job, task: &ReadyTask, report: &AttemptReport) {
+    tracing::debug!(
+        tenant = %message.tenant,
+        job.id = %job.id,
+        task = %job.subject.task,
+        queue = %job.subject.queue,
+        attempt = job.attempt,
+        component.digest = %task.digest,
+        outcome = report.outcome.kind().as_str(),
+        fuel_used = report.meter.fuel_used,
+        memory_peak_bytes = report.meter.memory_peak_bytes,
+        duration_ms = report.meter.wall_us / 1_000,
+        trace_id = job.wishes.trace_parent.map(|trace| trace.trace_id()),
+        "attempt ended"
+    );
 }
 
 /// The settlement of an attempt that was lost with its runner: the job goes back, and the attempt does not count.
@@ -136,7 +161,8 @@ async fn give_back<B: Broker, T>(
 /// What the worker does for the guest.
 fn services_of<B, T>(shared: &Shared<B, T>, message: &Delivery, job: &Job, grants: Arc<Grants>) -> GuestServices {
     let (tenant, task) = (message.tenant.clone(), job.subject.task.to_string());
-    let egress = AttemptEgress::new(shared.egress.clone(), shared.auditor.clone(), tenant, task);
+    let egress =
+        AttemptEgress::new(shared.egress.clone(), shared.auditor.clone(), tenant, task).within(job.wishes.trace_parent);
     GuestServices::new((&shared.errands, &shared.storage), message, job, grants, shared.fanout, egress)
 }
 

@@ -166,5 +166,6 @@ fn result_record<B, T>(shared: &Shared<B, T>, executed: &Executed, at: UnixMs) -
         worker: shared.worker.to_string(),
         tags: job.wishes.tags.clone(),
         payload: None,
+        trace_id: job.wishes.trace_parent.map(|trace| trace.trace_id()),
     }
 }

@@ -16,6 +16,7 @@ mod resolve;
 mod running;
 mod services;
 mod telling;
+mod traced;
 mod webhook;
 
 pub use guests::{Guests, GuestsConfig, Room};
@@ -23,7 +24,7 @@ pub use running::{Running, StopReason};
 pub use telling::Heard;
 
 use crate::counters::{Counters, Place, PutBack};
-use crate::ports::{Broker, Courier, Delivery, Ending, Later, Settlement, Tasks};
+use crate::ports::{Broker, Courier, Delivery, Ending, Later, Settlement, Tasks, Tracer};
 use lovage_job::event::Happening;
 use lovage_job::outcome::OutcomeKind;
 use lovage_job::usage::Used;
@@ -49,6 +50,8 @@ pub struct Shared<B, T> {
     pub courier: Arc<dyn Courier>,
     /// What the broker does for guests that run.
     pub errands: Arc<dyn crate::errands::Errands>,
+    /// Who traces attempts, where anyone does.
+    pub tracer: Option<Arc<dyn Tracer>>,
     /// What this worker counts.
     pub counters: Arc<Counters>,
     /// What tenants use.

@@ -16,10 +16,12 @@ use lovage_client::NewJob;
 use lovage_job::capability::Grants;
 use lovage_job::child::{ChildLimit, ChildName, child_id, depth_below, depth_of};
 use lovage_job::flow::FlowError;
+use lovage_job::header;
 use lovage_job::job::Job;
 use lovage_job::ledger::{Ledger, stored_name};
 use lovage_job::name::{JobId, NameError, TenantName};
 use lovage_job::subject::JobSubject;
+use lovage_job::trace::TraceContext;
 use lovage_sandbox::{Answer, Ask, ChildGroup, ChildId, ChildJob, GroupHeld, Refusal, Services};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -38,6 +40,8 @@ pub(super) struct GuestServices {
     id: JobId,
     subject: JobSubject,
     depth: u32,
+    /// Where the attempt is in a trace, for the jobs that it submits.
+    trace: Option<TraceContext>,
     /// What the task is granted: checked here, whatever the sandbox has checked.
     grants: Arc<Grants>,
     fanout: u32,
@@ -76,6 +80,7 @@ impl GuestServices {
             id: job.id.clone(),
             subject: job.subject.clone(),
             depth: depth_of(&message.headers),
+            trace: job.wishes.trace_parent,
             grants,
             fanout,
             egress,
@@ -160,6 +165,9 @@ impl GuestServices {
         child.timeout = job.timeout_ms.map(Duration::from_millis);
         child.limit_key = job.limit_key;
         child.tags = job.tags;
+        if let Some(trace) = self.trace {
+            child.headers.set(header::TRACE_PARENT, trace.to_string());
+        }
         Ok(match job.delay_ms {
             Some(delay) => child.delay(Duration::from_millis(delay)),
             None => child,

@@ -72,6 +72,7 @@ fn attempt(memory: &Arc<Memory>, depth: u32, grants: Granted, fanout: u32) -> Gu
         tenant: subject.tenant.clone(),
         id: "p1".parse().unwrap(),
         depth: depth_of(&headers),
+        trace: None,
         subject,
         grants: Arc::new(Grants { submit: grants == MAY, ..Grants::default() }),
         fanout,

@@ -158,6 +158,7 @@ fn finish<B, T>(shared: &Shared<B, T>, tried: Tried, policy: &RetryPolicy, bury:
         worker: shared.worker.to_string(),
         tags: job.wishes.tags.clone(),
         payload: None,
+        trace_id: job.wishes.trace_parent.map(|trace| trace.trace_id()),
     };
     let (body, content_type) = match outcome {
         Outcome::Completed(output) => (Bytes::from(output.body), Some(output.content_type)),

@@ -6,14 +6,14 @@ use super::ground::Ground;
 use super::ready::{LimitPolicy, ReadyTask};
 use crate::counters::{Compiled, Counters};
 use crate::nats::store::{Catalog, Components};
-use crate::ports::BrokerError;
+use crate::ports::{BrokerError, Compilation, Tracer};
 use lovage_job::catalog::VersionEntry;
 use lovage_job::name::{Digest, TaskName, TenantName, VersionName};
 use lovage_job::signature::{Claim, SignatureFault};
 use lovage_sandbox::{ArtifactPath, CompileError, Compiler, LoadError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::OnceCell;
 
 /// A version that cannot be run, or not now.
@@ -75,6 +75,7 @@ pub struct Loader {
     policy: LimitPolicy,
     gate: Gate,
     counters: Arc<Counters>,
+    tracer: Option<Arc<dyn Tracer>>,
     loads: Mutex<HashMap<Key, Slot>>,
     /// The most versions that are kept ready.
     kept_max: usize,
@@ -98,10 +99,10 @@ impl Loader {
         components: Components,
         policy: LimitPolicy,
         gate: Gate,
-        counters: Arc<Counters>,
+        (counters, tracer): (Arc<Counters>, Option<Arc<dyn Tracer>>),
     ) -> Self {
         let (loads, kept_max) = (Mutex::default(), KEPT_MAX);
-        Self { ground, compiler, catalog, components, policy, gate, counters, loads, kept_max }
+        Self { ground, compiler, catalog, components, policy, gate, counters, tracer, loads, kept_max }
     }
 
     /// The version, where it is ready already and may run.
@@ -165,15 +166,24 @@ impl Loader {
     }
 
     /// Compiles what is not there compiled, and counts which it was.
-    async fn compile(&self, digest: &Digest, component: &[u8]) -> Result<ArtifactPath, CompileError> {
+    async fn compile(
+        &self,
+        (tenant, task, version): (&TenantName, &TaskName, &VersionName),
+        digest: &Digest,
+        component: &[u8],
+    ) -> Result<ArtifactPath, CompileError> {
         if let Some(there) = self.compiler.cached(digest).await? {
             self.counters.compiled(Compiled::Cached, Duration::ZERO);
             return Ok(there);
         }
-        let begun = Instant::now();
+        let (begun, clock) = (Instant::now(), SystemTime::now());
         let compiled = self.compiler.compile(digest, component).await;
         let how = if compiled.is_ok() { Compiled::Compiled } else { Compiled::Failed };
         self.counters.compiled(how, begun.elapsed());
+        if let Some(tracer) = &self.tracer {
+            let error = compiled.as_ref().err().map(ToString::to_string);
+            tracer.compiled(Compilation { tenant, task, version, digest, begun: clock, error });
+        }
         compiled
     }
 
@@ -199,7 +209,8 @@ impl Loader {
             let reason = format!("the stored component has digest {actual} where {} is expected", record.digest);
             return Err(LoadFault::Broken(reason));
         }
-        let artifact = self.compile(&record.digest, &component).await.map_err(compile_fault)?;
+        let artifact =
+            self.compile((tenant, task, version), &record.digest, &component).await.map_err(compile_fault)?;
         let broken = |error: &dyn std::fmt::Display| LoadFault::Broken(error.to_string());
         let task_here = self.ground.task(tenant, &record.digest, artifact, &record.export.entry);
         let sandboxed = task_here.map_err(link_fault)?;

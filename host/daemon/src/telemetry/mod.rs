@@ -8,9 +8,11 @@ mod metrics;
 pub mod names;
 mod process;
 mod samples;
+mod traces;
 mod worker;
 
 pub use logs::{LogFormat, start};
 pub use metrics::{Format, Metrics, Source};
 pub use samples::Samples;
+pub use traces::{Publishing, Traces, TracesError};
 pub use worker::{WorkerMetrics, WorkerParts};

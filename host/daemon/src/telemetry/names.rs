@@ -141,6 +141,8 @@ metrics! {
         "Jobs of a queue that workers hold and have not settled, of all tenants.";
     QUEUE_OLDEST = Cluster Gauge "lovage_queue_oldest_age_seconds" ["queue", "lane"]
         "Age of the job that has waited longest in a queue, over all tenants; 0 where none waits.";
+    JOBS_UNSERVED = Cluster Gauge "lovage_jobs_unserved" []
+        "Jobs that wait in queues which no worker has ever served; the broker cannot tell which.";
     JOBS_SCHEDULED = Cluster Gauge "lovage_jobs_scheduled" []
         "Messages that the broker holds for later: delayed jobs, retries, held jobs, and the next ticks of schedules.";
     DEAD_LETTERS_STORED = Cluster Gauge "lovage_dead_letters_stored" []

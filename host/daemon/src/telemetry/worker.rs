@@ -35,7 +35,7 @@ pub struct WorkerParts {
     /// Its connection.
     pub client: Client,
     /// Attempts at once.
-    pub concurrency: usize,
+    pub concurrency: Asked,
     /// Attempts that run.
     pub running: Asked,
     /// Messages that are held.
@@ -108,7 +108,7 @@ impl WorkerMetrics {
     fn tell_state(&self, samples: &mut Samples) {
         let parts = &self.parts;
         samples.count(&ATTEMPTS_RUNNING, [], (parts.running)());
-        samples.count(&ATTEMPTS_MAX, [], u64::try_from(parts.concurrency).unwrap_or(u64::MAX));
+        samples.count(&ATTEMPTS_MAX, [], (parts.concurrency)());
         samples.count(&MESSAGES_HELD, [], (parts.held)());
         samples.count(&ENDINGS_PENDING, [], (parts.pending)());
         let mode = (parts.mode)();

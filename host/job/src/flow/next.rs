@@ -15,6 +15,7 @@ use crate::name::{JobId, QueueName, TaskName, TenantName};
 use crate::outcome::OutcomeKind;
 use crate::result::JobResult;
 use crate::subject::{JobSubject, Lane};
+use crate::trace::TraceContext;
 use crate::unit::UnixMs;
 
 /// The largest input that the message of a failure carries along, in bytes.
@@ -27,8 +28,8 @@ pub struct Led {
     pub flow: Flow,
     /// When it was published; a replay of it is published later.
     pub published: UnixMs,
-    /// The publisher's trace context.
-    pub trace_parent: Option<String>,
+    /// Where its last attempt is in a trace; its publisher, where none was made or traced.
+    pub trace_parent: Option<TraceContext>,
     /// Its input, where a failure is told to someone and the input is JSON that is small enough.
     pub input: Option<Vec<u8>>,
     /// The object that holds its input.
@@ -42,7 +43,7 @@ impl Led {
         Some(Box::new(Self {
             flow: flow.as_ref().clone(),
             published: job.published,
-            trace_parent: job.wishes.trace_parent.clone(),
+            trace_parent: job.wishes.trace_parent,
             input: input_of(flow, payload),
             input_object: job.wishes.payload.clone(),
         }))
@@ -85,7 +86,7 @@ struct Origin<'a> {
     lane: Lane,
     parent: Option<&'a JobId>,
     depth: u32,
-    trace_parent: Option<&'a str>,
+    trace_parent: Option<TraceContext>,
 }
 
 /// The jobs that follow a job which ended with `result`, output included. `dead` says that it became a dead letter.
@@ -97,7 +98,7 @@ pub fn after(tenant: &TenantName, led: &Led, result: &JobResult, dead: bool) -> 
         lane: record.lane.unwrap_or(Lane::Normal),
         parent: Some(&record.id),
         depth: led.flow.depth.saturating_add(1),
-        trace_parent: led.trace_parent.as_deref(),
+        trace_parent: led.trace_parent,
     };
     let follow = |target: &Target, kind: Kind, rest: &[Target]| {
         let id = id_of(&record.id, kind, record.published);
@@ -169,7 +170,7 @@ fn next(origin: &Origin, target: &Target, id: JobId, payload: Vec<u8>, media: Op
         headers.push(header::PARENT, parent.as_str());
     }
     if let Some(trace) = origin.trace_parent {
-        headers.set(header::TRACE_PARENT, trace);
+        headers.set(header::TRACE_PARENT, trace.to_string());
     }
     headers.push(header::DEPTH, origin.depth.to_string());
     let subject = JobSubject {

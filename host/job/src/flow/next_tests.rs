@@ -10,6 +10,8 @@ use crate::trail::Trail;
 
 const PUBLISHED: Published = Published { stream_created_ms: 1, sequence: 2, stored: UnixMs(1_000) };
 
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
 fn tenant() -> TenantName {
     "acme".parse().unwrap()
 }
@@ -36,6 +38,7 @@ fn result(outcome: OutcomeKind, body: &str) -> JobResult {
         worker: "w".into(),
         tags: Vec::new(),
         payload: None,
+        trace_id: None,
     };
     let content_type = Some("application/json".to_owned());
     JobResult { record, error, trail: Trail::default(), content_type, body: body.into() }
@@ -57,7 +60,7 @@ fn a_success_goes_to_its_callback_and_along_the_chain() {
         ("Lovage-On-Failure", "never"),
         ("Lovage-Then", r#"[{"task":"b","queue":"q","retries":0,"then":["x"]},"c"]"#),
         ("Lovage-Depth", "4"),
-        ("traceparent", "00-1-2-01"),
+        ("traceparent", TRACE),
     ]);
     let led = Led::of(&job, b"{}").unwrap();
     let nexts = after(&tenant(), &led, &result(OutcomeKind::Completed, "[1]"), false);
@@ -67,7 +70,7 @@ fn a_success_goes_to_its_callback_and_along_the_chain() {
     for next in [note, b] {
         assert_eq!((text(next), next.headers.get("Content-Type")), ("[1]", Some("application/json")));
         let decoded = decode(&next.subject.to_string(), &next.headers, PUBLISHED).unwrap();
-        assert_eq!(decoded.wishes.trace_parent.as_deref(), Some("00-1-2-01"));
+        assert_eq!(decoded.wishes.trace_parent.map(|trace| trace.to_string()).as_deref(), Some(TRACE));
         let flow = decoded.flow.unwrap();
         assert_eq!((flow.parent.as_ref().map(JobId::as_str), flow.depth), (Some("j1"), 5));
     }

@@ -308,6 +308,7 @@ pub fn result(id: &str, outcome: OutcomeKind, at: UnixMs) -> JobResult {
             worker: "w".into(),
             tags: vec!["a".into()],
             payload: None,
+            trace_id: None,
         },
         error: None,
         trail: Default::default(),

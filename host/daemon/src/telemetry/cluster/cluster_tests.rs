@@ -7,7 +7,7 @@ fn picture() -> Picture {
     let mut picture = Picture::default();
     for (tenant, waiting) in [("a", 1), ("b", 5), ("c", 3)] {
         let stored = [(Asset::Dead, (waiting, 10))].into_iter().collect();
-        let state = TenantState { waiting, stored, fill: 0.25 };
+        let state = TenantState { waiting, stored, unserved: waiting, fill: 0.25 };
         picture.tenants.insert(tenant.parse().unwrap(), state);
     }
     let state = QueueState { waiting: 9, unsettled: 2, oldest: Some(now()) };
@@ -24,6 +24,7 @@ fn a_queue_without_workers_is_told_as_such() {
     assert_eq!(samples.get(&QUEUE_WAITING, &["mail", "normal"]), Some(9.0));
     assert_eq!(samples.get(&QUEUE_OLDEST, &["mail", "low"]), Some(0.0));
     assert_eq!(samples.get(&DEAD_LETTERS_STORED, &[]), Some(9.0));
+    assert_eq!(samples.get(&JOBS_UNSERVED, &[]), Some(9.0));
     assert_eq!(samples.get(&STREAM_FILL, &[]), Some(0.25));
     assert_eq!(samples.get(&WORKERS, &["running"]), Some(0.0));
 }

@@ -52,6 +52,8 @@ pub async fn look(client: &Client) -> Result<Picture, LookError> {
         if asset == Asset::Jobs {
             state.fill = fill(&found);
             if found.state.messages > 0 {
+                // what the consumers have is taken off as it is found
+                state.unserved = found.state.messages;
                 busy.push(tenant);
             }
         }
@@ -80,6 +82,8 @@ struct Found {
 fn add(picture: &mut Picture, found: Found) {
     let tenant: &mut TenantState = picture.tenants.entry(found.tenant).or_default();
     tenant.waiting = tenant.waiting.saturating_add(found.state.waiting);
+    let served = found.state.waiting.saturating_add(found.state.unsettled);
+    tenant.unserved = tenant.unserved.saturating_sub(served);
     let state = picture.queues.entry((found.queue, found.lane)).or_default();
     state.waiting = state.waiting.saturating_add(found.state.waiting);
     state.unsettled = state.unsettled.saturating_add(found.state.unsettled);

@@ -10,8 +10,8 @@ pub use picture::{Asset, Picture, QueueState, TenantState};
 use super::Samples;
 use super::names::{
     CLUSTER_LOOK_AGE, CLUSTER_LOOK_SECONDS, CLUSTER_UP, DEAD_LETTERS_STORED, HISTORY_LAG_SECONDS, JOBS_SCHEDULED,
-    QUEUE_OLDEST, QUEUE_UNSETTLED, QUEUE_WAITING, QUEUE_WORKERS, STORED_BYTES, STORED_MESSAGES, STREAM_FILL,
-    TENANT_DEAD_LETTERS, TENANT_STORED_BYTES, TENANT_WAITING, TENANTS, WORKERS, WORKERS_ATTEMPTS_MAX,
+    JOBS_UNSERVED, QUEUE_OLDEST, QUEUE_UNSETTLED, QUEUE_WAITING, QUEUE_WORKERS, STORED_BYTES, STORED_MESSAGES,
+    STREAM_FILL, TENANT_DEAD_LETTERS, TENANT_STORED_BYTES, TENANT_WAITING, TENANTS, WORKERS, WORKERS_ATTEMPTS_MAX,
     WORKERS_ATTEMPTS_RUNNING,
 };
 use crate::clock::now;
@@ -137,6 +137,7 @@ fn tell(samples: &mut Samples, picture: &Picture) {
             _ => {}
         }
     }
+    samples.count(&JOBS_UNSERVED, [], picture.unserved());
     samples.number(&STREAM_FILL, [], picture.fill());
     tell_workers(samples, picture);
 }

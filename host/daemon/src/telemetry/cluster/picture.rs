@@ -100,6 +100,8 @@ pub struct QueueState {
 pub struct TenantState {
     /// Jobs that no worker has.
     pub waiting: u64,
+    /// Jobs in queues that no worker has ever served.
+    pub unserved: u64,
     /// Messages and bytes of its streams.
     pub stored: BTreeMap<Asset, (u64, u64)>,
     /// How full its stream of jobs is, from 0 to 1; 0 where it has no limit.
@@ -119,6 +121,7 @@ impl TenantState {
 
     pub(super) fn add(&mut self, other: &Self) {
         self.waiting = self.waiting.saturating_add(other.waiting);
+        self.unserved = self.unserved.saturating_add(other.unserved);
         for (asset, (messages, bytes)) in &other.stored {
             let sum = self.stored.entry(*asset).or_default();
             *sum = (sum.0.saturating_add(*messages), sum.1.saturating_add(*bytes));
@@ -155,6 +158,11 @@ impl Picture {
         let mut all = TenantState::default();
         self.tenants.values().for_each(|tenant| all.add(tenant));
         Asset::ALL.into_iter().map(|asset| (asset, all.stored.get(&asset).copied().unwrap_or_default())).collect()
+    }
+
+    /// Jobs in queues that no worker has ever served.
+    pub fn unserved(&self) -> u64 {
+        self.tenants.values().map(|tenant| tenant.unserved).fold(0, u64::saturating_add)
     }
 
     /// How full the fullest stream of jobs is.
