@@ -1,6 +1,8 @@
 //! What a worker and a cluster tell of themselves, as a scraper reads it.
 
+mod operations;
 mod scrape;
+mod served;
 
 use std::{net::SocketAddr, time::Duration};
 

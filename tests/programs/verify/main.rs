@@ -14,8 +14,8 @@ use std::{env, ffi::OsString, process::ExitCode};
 use anyhow::Context;
 use lovage::server::NatsServer;
 use lovage_tests::{
-    beside_this_program, cargo, find_nats_server, find_registry, guests_build, guests_folder, guests_target,
-    repository, wasm,
+    beside_this_program, cargo, find_nats_server, find_promtool, find_registry, guests_build, guests_folder,
+    guests_target, repository, wasm,
 };
 use steps::{Steps, Stop};
 
@@ -72,6 +72,7 @@ fn verify(steps: &mut Steps, args: impl Iterator<Item = OsString>) -> Result<(),
 
     let args: Vec<OsString> = args.collect();
     let without = without_registry(steps);
+    note_promtool(steps);
     let tests = |args: &[OsString]| {
         let mut test = cargo(root);
         test.args(["test", "--workspace", "--no-fail-fast"]).args(args);
@@ -102,6 +103,14 @@ fn without_registry(steps: &Steps) -> Vec<&'static str> {
             steps.note("`apt-get install docker-registry`, or LOVAGE_DOCKER_REGISTRY=FILE, brings them in");
             vec!["--", "--skip", "registry_oci::"]
         }
+    }
+}
+
+/// Scrapes and alerts are compared with the contract in any case, and judged by promtool where there is one.
+fn note_promtool(steps: &Steps) {
+    if find_promtool().is_none() {
+        steps.note("no promtool is installed, so scrapes, alerts and the dashboard are NOT CHECKED BY PROMTOOL");
+        steps.note("`apt-get install prometheus`, or LOVAGE_PROMTOOL=FILE, brings that in");
     }
 }
 

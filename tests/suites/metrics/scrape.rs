@@ -8,7 +8,7 @@ use std::{
 };
 
 use lovage::telemetry::names;
-use lovage_tests::{WITHIN, Worker, eventually_blocking};
+use lovage_tests::{WITHIN, Worker, eventually_blocking, find_promtool};
 
 /// One scrape.
 pub struct Scrape {
@@ -83,13 +83,9 @@ pub fn promtool(what: &str, input: &str) {
     assert!(output.status.success() && said.trim().is_empty(), "promtool check {what}:\n{said}\n{input}");
 }
 
-/// Finds promtool: `LOVAGE_PROMTOOL`, or on PATH.
+/// Finds promtool, and says so loudly where there is none.
 pub fn promtool_program() -> Option<PathBuf> {
-    if let Some(given) = std::env::var_os("LOVAGE_PROMTOOL") {
-        return Some(given.into());
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("promtool")).find(|file| file.is_file());
+    let found = find_promtool();
     if found.is_none() {
         eprintln!("=== NOT CHECKED with promtool: there is none on PATH, and LOVAGE_PROMTOOL names none ===");
     }
