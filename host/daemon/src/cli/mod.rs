@@ -32,6 +32,7 @@ mod task;
 mod tenant;
 mod test;
 mod token;
+mod top;
 mod usage;
 mod wait;
 mod watch;
@@ -111,6 +112,7 @@ enum Command {
     Usage(usage::UsageArgs),
     Workers(workers::WorkersArgs),
     Watch(watch::WatchArgs),
+    Top(top::TopArgs),
     Audit(audit::AuditArgs),
     New(new::NewArgs),
     Completions(completions::CompletionsArgs),
@@ -188,6 +190,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Workers(args) => workers::main(args, connection, output).await,
         Command::Schedule(command) => schedule::main(command, connection, output).await,
         Command::Audit(args) => audit::main(args, connection, output).await,
+        Command::Top(args) => top::main(args, connection, output).await,
         Command::Watch(args) => watch::main(args, connection, output).await,
         Command::New(args) => new::main(&args, output),
         Command::Completions(args) => completions::main(&args, output),
