@@ -29,6 +29,7 @@ pub mod registry;
 pub mod runners;
 pub mod secrets;
 pub mod server;
+pub mod steer;
 pub mod storage;
 pub mod telemetry;
 pub mod tenant_book;

@@ -36,11 +36,21 @@ pub enum AuditKind {
     Egress,
     /// Storage that tasks are granted.
     Storage,
+    /// Jobs that were submitted.
+    Submit,
+    /// Jobs that were cancelled, and dead letters that were replayed or removed.
+    Jobs,
+    /// Schedules.
+    Schedules,
+    /// Pauses and limits.
+    Control,
+    /// Workers that were told something.
+    Workers,
 }
 
 impl AuditKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::Tenant,
         Self::Access,
         Self::Catalog,
@@ -49,6 +59,11 @@ impl AuditKind {
         Self::Signatures,
         Self::Egress,
         Self::Storage,
+        Self::Submit,
+        Self::Jobs,
+        Self::Schedules,
+        Self::Control,
+        Self::Workers,
     ];
 
     /// The name on the command line, in subjects and in records.
@@ -62,6 +77,11 @@ impl AuditKind {
             Self::Signatures => "signatures",
             Self::Egress => "egress",
             Self::Storage => "storage",
+            Self::Submit => "submit",
+            Self::Jobs => "jobs",
+            Self::Schedules => "schedules",
+            Self::Control => "control",
+            Self::Workers => "workers",
         }
     }
 

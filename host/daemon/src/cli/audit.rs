@@ -24,7 +24,8 @@ pub struct AuditArgs {
     /// Of all tenants, not of the one of --tenant alone.
     #[arg(long)]
     all_tenants: bool,
-    /// Only this kind: tenant, access, catalog, grants, secrets, signatures, egress or storage.
+    /// Only this kind: tenant, access, catalog, grants, secrets, signatures, egress, storage, submit, jobs, schedules,
+    /// control or workers.
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Option<AuditKind>,
     /// Only what is not older than this, such as 2h.

@@ -7,18 +7,24 @@ pub mod act;
 pub mod api;
 pub mod auth;
 pub mod console;
+mod enter;
 mod fence;
 mod health;
+mod idempotency;
 pub mod limits;
 mod listen;
 pub mod look;
 mod metrics;
+mod page;
 pub mod problem;
 mod server;
 pub mod site;
 mod tls;
+mod told;
 pub mod upload;
 
+pub use enter::Within;
+pub use page::{Cursor, Page};
 pub use server::{HttpOptions, HttpServer, ServeError};
 pub use tls::TlsFiles;
 

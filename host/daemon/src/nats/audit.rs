@@ -89,7 +89,8 @@ pub async fn note(client: &Client, name: &str, note: AuditNote) -> Result<(), Br
     write(client, who(client, name).await, note).await
 }
 
-async fn write(client: &Client, who: Who, note: AuditNote) -> Result<(), BrokerError> {
+/// Writes an entry of someone else than this process, such as the holder of a token.
+pub async fn write(client: &Client, who: Who, note: AuditNote) -> Result<(), BrokerError> {
     let subject = note.subject();
     let failed = |error: &dyn std::fmt::Display| BrokerError(format!("audit stream: {error}"));
     let entry = AuditEntry { at: crate::clock::now(), who, note };

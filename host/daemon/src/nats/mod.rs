@@ -27,6 +27,7 @@ pub mod puller;
 pub mod quotas;
 pub mod records;
 pub mod removal;
+pub mod requests;
 pub mod room;
 pub mod rules;
 pub mod secrets;

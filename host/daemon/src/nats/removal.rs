@@ -96,6 +96,7 @@ async fn remove_keys(js: &Context, tenant: &TenantName) -> Result<u64, RemovalEr
             false => purge(js, bucket, tenant).await?,
         };
     }
+    keys += purge(js, super::requests::REQUESTS, tenant).await?;
     for stream in SHARED_STREAMS {
         keys += purge_stream(js, stream, tenant).await?;
     }

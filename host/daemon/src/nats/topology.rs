@@ -100,6 +100,7 @@ pub async fn ensure_shared(js: &Context, config: TopologyConfig) -> Result<(), T
         };
         bucket_of(js, config).await?;
     }
+    bucket_of(js, super::requests::bucket(config.replicas)).await?;
     stream_of(js, meters(config)).await?;
     super::audit::ensure(js, config.replicas).await.map_err(|error| fault(STREAM)(&error))
 }

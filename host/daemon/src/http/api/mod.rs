@@ -1,11 +1,23 @@
 //! The API for programs, under `/api/v1`. Its description is made from the code of its routes.
 
+mod dead;
+mod extract;
+mod jobs;
+mod listed;
+mod live;
 mod me;
+mod queues;
 mod refused;
+mod schedules;
+mod tasks;
+mod tenants;
+mod tokens;
+mod workers;
 
 use super::auth;
 use super::problem::{Code, Problem, ProblemBody};
 use super::site::Site;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::{Json, Router, routing};
@@ -46,7 +58,74 @@ const ROOT: &str = "/api/v1";
 
 /// Every route, with its description.
 fn routes() -> OpenApiRouter<Arc<Site>> {
-    OpenApiRouter::new().routes(routes!(me::me))
+    OpenApiRouter::new()
+        .routes(routes!(me::me))
+        .merge(of_jobs())
+        .merge(of_tasks())
+        .merge(of_queues())
+        .merge(of_tenants())
+}
+
+fn of_jobs() -> OpenApiRouter<Arc<Site>> {
+    OpenApiRouter::new()
+        .routes(routes!(jobs::submit, jobs::list))
+        .routes(routes!(jobs::submit_bulk))
+        .routes(routes!(jobs::job))
+        .routes(routes!(jobs::wait))
+        .routes(routes!(jobs::output))
+        .routes(routes!(jobs::logs))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(live::logs))
+        .routes(routes!(live::events))
+        .routes(routes!(dead::list))
+        .routes(routes!(dead::letter, dead::remove))
+        .routes(routes!(dead::replay))
+}
+
+fn of_tasks() -> OpenApiRouter<Arc<Site>> {
+    OpenApiRouter::new()
+        .routes(routes!(tasks::list))
+        .routes(routes!(tasks::task, tasks::remove))
+        .routes(routes!(tasks::version, tasks::remove_version))
+        .routes(routes!(tasks::promote))
+        .routes(routes!(tasks::roll_back))
+        .routes(routes!(tasks::grant))
+        .merge(OpenApiRouter::new().routes(routes!(tasks::push)).layer(DefaultBodyLimit::disable()))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::schedule, schedules::put, schedules::remove))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume))
+        .routes(routes!(schedules::run))
+}
+
+fn of_queues() -> OpenApiRouter<Arc<Site>> {
+    OpenApiRouter::new()
+        .routes(routes!(queues::list))
+        .routes(routes!(queues::pauses))
+        .routes(routes!(queues::pause_tenant))
+        .routes(routes!(queues::resume_tenant))
+        .routes(routes!(queues::pause_queue))
+        .routes(routes!(queues::resume_queue))
+        .routes(routes!(queues::pause_task))
+        .routes(routes!(queues::resume_task))
+        .routes(routes!(queues::limits))
+        .routes(routes!(queues::set_limit, queues::remove_limit))
+}
+
+fn of_tenants() -> OpenApiRouter<Arc<Site>> {
+    OpenApiRouter::new()
+        .routes(routes!(tenants::list))
+        .routes(routes!(tenants::tenant, tenants::add, tenants::set, tenants::remove))
+        .routes(routes!(tenants::usage))
+        .routes(routes!(tenants::audit))
+        .routes(routes!(tokens::list, tokens::add))
+        .routes(routes!(tokens::remove))
+        .routes(routes!(tokens::list_of_all, tokens::add_of_all))
+        .routes(routes!(tokens::remove_of_all))
+        .routes(routes!(workers::list))
+        .routes(routes!(workers::quiet))
+        .routes(routes!(workers::resume))
+        .routes(routes!(workers::drain))
 }
 
 /// The description of the API.

@@ -26,12 +26,35 @@ const ALL: [Code; 14] = [
 /// What a listing may answer beside.
 const LISTS: [Code; 1] = [Code::BadCursor];
 
+/// What a route that changes something may answer beside.
+const CHANGES: [Code; 10] = [
+    Code::BadBody,
+    Code::BadInput,
+    Code::BadComponent,
+    Code::WrongType,
+    Code::TooLarge,
+    Code::TooSlow,
+    Code::Conflict,
+    Code::Quota,
+    Code::KeyInUse,
+    Code::KeyReused,
+];
+
 /// Of a route that reads.
 pub struct Reads;
+
+/// Of a route that changes something.
+pub struct Changes;
 
 impl IntoResponses for Reads {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         described(ALL.iter().chain(&LISTS))
+    }
+}
+
+impl IntoResponses for Changes {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        described(ALL.iter().chain(&CHANGES))
     }
 }
 
