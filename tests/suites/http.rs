@@ -1,7 +1,12 @@
 //! The HTTP API over real sockets: `lovage serve` beside a real nats-server.
 
+mod again;
 mod ground;
+mod hostile;
 mod listening;
+mod routes;
 mod sites;
+mod streams;
+mod whole;
 
 pub use ground::Served;

@@ -13,7 +13,8 @@ pub struct Served {
     pub cli: Cli,
     pub url: String,
     pub http: Client,
-    pub process: Process,
+    // ended, and its last words told, with the test
+    _process: Process,
 }
 
 /// What an answer was.
@@ -37,7 +38,7 @@ impl Served {
     pub fn beside(nats: Nats, cli: Cli, args: &[&str]) -> Self {
         let (process, url) = serve(&nats, args);
         let http = Client::builder().timeout(Duration::from_secs(90)).redirect(reqwest::redirect::Policy::none());
-        Self { nats, cli, url, http: http.build().unwrap(), process }
+        Self { nats, cli, url, http: http.build().unwrap(), _process: process }
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -10,6 +10,7 @@ use crate::http::{HttpOptions, HttpServer, ServeError, TlsFiles};
 use crate::telemetry::{self, LogFormat, Source};
 use clap::Args;
 use lovage_client::ConnectOptions;
+use lovage_history::DatabaseUrl;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -36,6 +37,9 @@ pub struct ServeArgs {
     /// A proxy in front ends TLS and passes on what callers send; what it says of the host is believed.
     #[arg(long, conflicts_with = "tls_cert")]
     behind_proxy: bool,
+    /// The database of the history: sqlite:FILE, postgres://… or mysql://….
+    #[arg(long, value_name = "URL", env = "LOVAGE_HISTORY", hide_env_values = true)]
+    history: Option<DatabaseUrl>,
     #[command(flatten)]
     allowed: AllowedArgs,
     /// Where uploaded components are compiled to [default: the user's cache].
@@ -86,6 +90,7 @@ pub(super) async fn main(args: ServeArgs, connection: &ConnectionArgs, output: O
         open: false,
         allowed: args.allowed.allowed(),
         connect,
+        history: args.history,
         uploads: uploads(args.cache_dir)?,
         sources: Vec::new(),
         metrics_tenants: args.metrics_per_tenant.map(usize::from),
@@ -130,6 +135,7 @@ pub(super) async fn dev(
         open: true,
         allowed: Allowed { rate: NonZeroU32::MIN.saturating_add(9_999), ..Allowed::default() },
         connect,
+        history: None,
         uploads: uploads(None)?,
         sources: vec![worker],
         metrics_tenants: None,

@@ -16,6 +16,7 @@ mod listen;
 pub mod look;
 mod metrics;
 mod page;
+mod past;
 pub mod problem;
 mod server;
 pub mod site;
@@ -25,6 +26,7 @@ pub mod upload;
 
 pub use enter::Within;
 pub use page::{Cursor, Page};
+pub use past::Past;
 pub use server::{HttpOptions, HttpServer, ServeError};
 pub use tls::TlsFiles;
 

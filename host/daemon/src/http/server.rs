@@ -4,6 +4,7 @@
 use super::auth::{Auth, Book, Door, Names};
 use super::limits::{Allowed, Limits};
 use super::listen::{self, ListenError, Wish};
+use super::past::Past;
 use super::site::{Parts, Site};
 use super::tls::{self, TlsError, TlsFiles};
 use super::upload::Uploads;
@@ -16,6 +17,7 @@ use crate::telemetry::{Metrics, Source};
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use lovage_client::{ConnectError, ConnectOptions};
+use lovage_history::DatabaseUrl;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -46,6 +48,8 @@ pub struct HttpOptions {
     pub allowed: Allowed,
     /// The broker.
     pub connect: ConnectOptions,
+    /// The history, where one is kept.
+    pub history: Option<DatabaseUrl>,
     /// Where components that are uploaded are compiled to, and what compiles them.
     pub uploads: (std::path::PathBuf, (std::path::PathBuf, Vec<std::ffi::OsString>)),
     /// What tells its numbers beside the cluster, such as a worker of the same process.
@@ -194,6 +198,7 @@ async fn prepare(options: &HttpOptions, stop: &CancellationToken) -> Result<Prep
         limits: Limits::new(options.allowed),
         uploads: Uploads::new(cache, compiler),
         metrics,
+        past: Past::new(options.history.clone()),
         stop: stop.clone(),
     });
     Ok((Arc::new(site), listener, tls))

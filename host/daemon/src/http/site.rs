@@ -2,6 +2,7 @@
 
 use super::auth::Auth;
 use super::limits::Limits;
+use super::past::Past;
 use super::upload::Uploads;
 use crate::telemetry::Metrics;
 use async_nats::jetstream;
@@ -28,6 +29,8 @@ pub struct Site {
     pub uploads: Uploads,
     /// The numbers of the cluster, and of a worker beside it.
     pub metrics: Metrics,
+    /// Jobs that ended.
+    pub past: Past,
     /// Ends what runs beside requests, and streams that are open.
     pub stop: CancellationToken,
     clients: Mutex<HashMap<TenantName, Client>>,
@@ -45,6 +48,8 @@ pub struct Parts {
     pub uploads: Uploads,
     /// The numbers of the cluster, and of a worker beside it.
     pub metrics: Metrics,
+    /// Jobs that ended.
+    pub past: Past,
     /// Ends what runs beside requests.
     pub stop: CancellationToken,
 }
@@ -52,9 +57,9 @@ pub struct Parts {
 impl Site {
     /// A site on a connection.
     pub fn new(parts: Parts) -> Self {
-        let Parts { nats, auth, limits, uploads, metrics, stop } = parts;
+        let Parts { nats, auth, limits, uploads, metrics, past, stop } = parts;
         let js = jetstream::new(nats.clone());
-        Self { nats, js, auth, limits, uploads, metrics, stop, clients: Mutex::default() }
+        Self { nats, js, auth, limits, uploads, metrics, past, stop, clients: Mutex::default() }
     }
 
     /// The client of a tenant, over the operator's connection. One that was made is kept: it remembers what tasks take.

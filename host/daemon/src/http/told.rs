@@ -101,6 +101,7 @@ impl From<WorkerError> for Problem {
     fn from(error: WorkerError) -> Self {
         match error {
             WorkerError::Unknown(name) => Self::not_found(format_args!("worker {name}")),
+            WorkerError::Refused(_) => Self::new(Code::Conflict, error),
             WorkerError::Silent(_) => Self::broker(error),
         }
     }

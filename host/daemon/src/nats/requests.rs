@@ -50,7 +50,7 @@ pub struct KeptAnswer {
 #[derive(Debug)]
 pub enum Begun {
     /// It is the first of its key: do it, and tell what it was answered.
-    First(Claim),
+    First(Box<Claim>),
     /// There was one before.
     Before(Kept),
 }
@@ -79,7 +79,7 @@ pub async fn begin(js: &Context, tenant: &TenantName, key: &str, request: &str) 
         match bucket.create_with_ttl(&key, value.clone().into(), UNDER_WAY).await {
             Ok(revision) => {
                 let request = request.to_owned();
-                return Ok(Begun::First(Claim { bucket, key, request, revision }));
+                return Ok(Begun::First(Box::new(Claim { bucket, key, request, revision })));
             }
             Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => {}
             Err(error) => return Err(broker(error)),

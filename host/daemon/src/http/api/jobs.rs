@@ -16,9 +16,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use lovage_job::name::{JobId, QueueName, TaskName, TenantName};
+use lovage_history::JobFilter;
+use lovage_job::name::{Digest, JobId, QueueName, TaskName, TenantName, VersionName};
 use lovage_job::outcome::OutcomeKind;
-use lovage_job::unit::parse_span;
+use lovage_job::unit::{UnixMs, parse_span};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,26 @@ pub struct JobsQuery {
     outcome: Option<String>,
     /// A label that they carry.
     tag: Option<String>,
+    /// Of jobs that ended: the version that ran last.
+    #[param(value_type = Option<String>)]
+    version: Option<VersionName>,
+    /// The component that ran last.
+    #[param(value_type = Option<String>)]
+    digest: Option<Digest>,
+    /// The worker of the last attempt.
+    worker: Option<String>,
+    /// Whether they ended as dead letters.
+    dead: Option<bool>,
+    /// How their ids begin.
+    id_prefix: Option<String>,
+    /// A text within their error.
+    error_text: Option<String>,
+    /// They ended at this time or later, as RFC 3339.
+    finished_from: Option<String>,
+    /// They ended before this time.
+    finished_to: Option<String>,
+    /// Their last attempt took longer than this, such as 2s.
+    slower_than: Option<String>,
     /// How many at most: 1 to 500, 50 where nothing is said.
     limit: Option<u32>,
     /// `next` of the page before.
@@ -77,13 +98,35 @@ pub(super) fn outcome(text: Option<&str>) -> Result<Option<OutcomeKind>, Problem
     text.map(read).transpose()
 }
 
+/// Reads a field of a query, or says which one is wrong.
+pub(super) fn read<T, E: std::fmt::Display>(
+    name: &str,
+    text: Option<&str>,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, Problem> {
+    text.map(read).transpose().map_err(|error| Problem::new(Code::BadRequest, format_args!("{name}: {error}")))
+}
+
 impl JobsQuery {
     fn asked(self) -> Result<JobsAsked, Problem> {
-        let bad = |text: &str| Problem::new(Code::BadRequest, format_args!("state {text:?} is none"));
-        let state = self.state.as_deref().map(|text| state_of(text).ok_or_else(|| bad(text))).transpose()?;
-        let outcome = outcome(self.outcome.as_deref())?;
-        let Self { task, queue, tag, limit, .. } = self;
-        Ok(JobsAsked { state, task, queue, outcome, tag, limit })
+        let state = |text: &str| state_of(text).ok_or_else(|| format!("{text:?} is none"));
+        let state = read("state", self.state.as_deref(), state)?;
+        let filter = JobFilter {
+            outcomes: outcome(self.outcome.as_deref())?.into_iter().collect(),
+            finished_from: read("finished_from", self.finished_from.as_deref(), UnixMs::from_rfc3339)?,
+            finished_to: read("finished_to", self.finished_to.as_deref(), UnixMs::from_rfc3339)?,
+            slower_than: read("slower_than", self.slower_than.as_deref(), parse_span)?,
+            task: self.task,
+            queue: self.queue,
+            version: self.version,
+            digest: self.digest,
+            worker: self.worker,
+            tag: self.tag,
+            dead: self.dead,
+            id_prefix: self.id_prefix,
+            error_text: self.error_text,
+        };
+        Ok(JobsAsked { state, filter, limit: self.limit, after: self.after })
     }
 }
 

@@ -6,6 +6,7 @@ mod jobs;
 mod listed;
 mod live;
 mod me;
+mod past;
 mod queues;
 mod refused;
 mod schedules;
@@ -80,6 +81,8 @@ fn of_jobs() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(dead::list))
         .routes(routes!(dead::letter, dead::remove))
         .routes(routes!(dead::replay))
+        .routes(routes!(past::series))
+        .routes(routes!(past::breakdown))
 }
 
 fn of_tasks() -> OpenApiRouter<Arc<Site>> {

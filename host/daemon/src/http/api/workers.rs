@@ -3,6 +3,7 @@
 use super::extract::Named;
 use super::refused::{Changes, Reads};
 use crate::http::act;
+use crate::http::act::workers::Tell;
 use crate::http::auth::Caller;
 use crate::http::look;
 use crate::http::look::workers::WorkerView;
@@ -11,7 +12,6 @@ use crate::http::site::Site;
 use axum::Json;
 use axum::extract::State;
 use lovage_job::name::JobId;
-use lovage_job::worker::Command;
 use std::sync::Arc;
 
 /// Lists the workers that run now.
@@ -28,7 +28,7 @@ pub async fn quiet(
     caller: Caller,
     Named(name): Named<JobId>,
 ) -> Result<Json<WorkerView>, Problem> {
-    act::workers::tell(&site, &caller, (&name, Command::Quiet)).await.map(|info| Json(info.into()))
+    act::workers::tell(&site, &caller, (&name, Tell::Quiet)).await.map(|info| Json(info.into()))
 }
 
 /// Lets a quiet worker take jobs again.
@@ -39,7 +39,7 @@ pub async fn resume(
     caller: Caller,
     Named(name): Named<JobId>,
 ) -> Result<Json<WorkerView>, Problem> {
-    act::workers::tell(&site, &caller, (&name, Command::Resume)).await.map(|info| Json(info.into()))
+    act::workers::tell(&site, &caller, (&name, Tell::Resume)).await.map(|info| Json(info.into()))
 }
 
 /// Lets a worker take no new jobs and end when its running ones have.
@@ -50,5 +50,5 @@ pub async fn drain(
     caller: Caller,
     Named(name): Named<JobId>,
 ) -> Result<Json<WorkerView>, Problem> {
-    act::workers::tell(&site, &caller, (&name, Command::Drain)).await.map(|info| Json(info.into()))
+    act::workers::tell(&site, &caller, (&name, Tell::Drain)).await.map(|info| Json(info.into()))
 }

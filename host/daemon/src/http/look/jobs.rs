@@ -1,16 +1,19 @@
 //! Jobs: one, and lists of those that the broker holds.
 
+use super::ended;
 use super::payload::PayloadView;
 use crate::http::auth::{Caller, Role};
 use crate::http::page::{self, Page};
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::site::Site;
 use lovage_client::{JobState, JobSummary, ListFilter, ListState, Place};
+use lovage_history::JobFilter;
 use lovage_job::name::{Digest, JobId, QueueName, TaskName, TenantName, VersionName};
 use lovage_job::outcome::OutcomeKind;
 use lovage_job::result::JobResult;
 use lovage_job::unit::UnixMs;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -122,16 +125,43 @@ pub struct JobDetailView {
 pub struct JobsAsked {
     /// Where they are.
     pub state: Option<ListState>,
-    /// What they run.
-    pub task: Option<TaskName>,
-    /// Where they wait or waited.
-    pub queue: Option<QueueName>,
-    /// How they ended.
-    pub outcome: Option<OutcomeKind>,
-    /// A label that they carry.
-    pub tag: Option<String>,
+    /// What they are and how they ended. What only the history knows makes it a search among jobs that ended.
+    pub filter: JobFilter,
     /// How many at most.
     pub limit: Option<u32>,
+    /// The cursor of the page before.
+    pub after: Option<String>,
+}
+
+impl JobsAsked {
+    /// Whether only the history can tell.
+    fn is_search(&self) -> bool {
+        let JobFilter { task: _, queue: _, tag: _, outcomes, .. } = &self.filter;
+        let plain = JobFilter {
+            task: self.filter.task.clone(),
+            queue: self.filter.queue.clone(),
+            tag: self.filter.tag.clone(),
+            outcomes: outcomes.clone(),
+            ..JobFilter::default()
+        };
+        self.after.is_some() || plain != self.filter || outcomes.len() > 1
+    }
+
+    /// Whether jobs that have not ended may be among them.
+    fn wants_live(&self) -> bool {
+        self.filter.outcomes.is_empty() && self.state != Some(ListState::Done)
+    }
+
+    fn of_broker(&self, state: Option<ListState>, limit: usize) -> ListFilter {
+        ListFilter {
+            state,
+            task: self.filter.task.clone(),
+            queue: self.filter.queue.clone(),
+            outcome: self.filter.outcomes.first().copied(),
+            tag: self.filter.tag.clone(),
+            limit: Some(limit),
+        }
+    }
 }
 
 /// The word of a state.
@@ -151,7 +181,11 @@ pub fn state_of(word: &str) -> Option<ListState> {
     [Queued, Delayed, WaitingRetry, Held, Done].into_iter().find(|state| state_name(*state) == word)
 }
 
-/// The newest jobs that the broker holds, newest first.
+/// Where jobs are that have not ended, those that are closest to running first.
+const LIVE: [ListState; 4] = [ListState::Queued, ListState::Held, ListState::WaitingRetry, ListState::Delayed];
+
+/// Jobs: those that have not ended, from the broker, and then those that have, newest first, from the history where there
+/// is one. Pages after the first are of the history alone.
 pub async fn list(
     site: &Site,
     caller: &Caller,
@@ -159,16 +193,29 @@ pub async fn list(
     asked: &JobsAsked,
 ) -> Result<Page<JobView>, Problem> {
     let within = site.enter(caller, tenant, Role::Viewer).await?;
-    let filter = ListFilter {
-        state: asked.state,
-        task: asked.task.clone(),
-        queue: asked.queue.clone(),
-        outcome: asked.outcome,
-        tag: asked.tag.clone(),
-        limit: Some(page::limit(asked.limit)?),
-    };
-    let page = within.client.list(&filter).await?;
-    Ok(Page { items: page.jobs.into_iter().map(summary).collect(), next: None })
+    let limit = page::limit(asked.limit)?;
+    if asked.is_search() || (site.past.is_kept() && !asked.wants_live()) {
+        if asked.state.is_some_and(|state| state != ListState::Done) {
+            let detail = "jobs that have not ended are not searched that way: task, queue and tag can be given";
+            return Err(Problem::new(Code::BadRequest, detail));
+        }
+        return ended::list(site, tenant, &asked.filter, (limit, asked.after.as_deref())).await;
+    }
+    if asked.state.is_some() || !site.past.is_kept() {
+        let page = within.client.list(&asked.of_broker(asked.state, limit)).await?;
+        return Ok(Page { items: page.jobs.into_iter().map(summary).collect(), next: None });
+    }
+    let mut items: Vec<JobView> = Vec::new();
+    for state in LIVE {
+        let page = within.client.list(&asked.of_broker(Some(state), limit)).await?;
+        items.extend(page.jobs.into_iter().map(summary));
+    }
+    items.truncate(limit);
+    let room = limit.saturating_sub(items.len()).max(1);
+    let past = ended::list(site, tenant, &asked.filter, (room, None)).await?;
+    let seen: HashSet<JobId> = items.iter().map(|job| job.id.clone()).collect();
+    items.extend(past.items.into_iter().filter(|job| !seen.contains(&job.id)));
+    Ok(Page { items, next: past.next })
 }
 
 fn summary(job: JobSummary) -> JobView {
@@ -201,7 +248,10 @@ pub async fn job(site: &Site, caller: &Caller, tenant: &TenantName, id: &JobId) 
         end: None,
     };
     Ok(match within.client.find(id).await? {
-        JobState::Unknown => return Err(Problem::not_found(format_args!("job {id}"))),
+        JobState::Unknown => {
+            let past = ended::job(site, caller, tenant, id).await?;
+            return past.ok_or_else(|| Problem::not_found(format_args!("job {id}")));
+        }
         JobState::Queued { subject, stored, attempt } => {
             let (task, queue) = (Some(subject.task), Some(subject.queue));
             let priority = Some(subject.lane.to_string());

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod control;
 pub mod dead;
+pub mod ended;
 pub mod jobs;
 pub mod logs;
 pub mod payload;
