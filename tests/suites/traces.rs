@@ -130,6 +130,24 @@ async fn requests_of_a_guest_are_part_of_its_trace_unless_it_says_otherwise() {
     assert!(got[1].contains(&format!("traceparent: {own}\r\n")) && !got[1].contains(&parent()), "{got:?}");
 }
 
+#[tokio::test]
+async fn a_collector_that_is_not_there_costs_no_job_and_is_told_once() {
+    let (nats, _cli) = stage().await;
+    // a port that was free a moment ago
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let setup = worker(&nats).env("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{free}"));
+    let mut worker = setup.env("OTEL_BSP_SCHEDULE_DELAY", "50").start();
+    let jobs = Jobs::of(&nats).await;
+    for number in 0..5 {
+        let job = NewJob::json("echo".parse().unwrap(), &number).unwrap();
+        assert_eq!(jobs.run(job).await.record.outcome, OutcomeKind::Completed);
+    }
+    worker.says("that spans are lost", lovage_tests::WITHIN, |line| line.contains("spans are lost"));
+    worker.sigterm();
+    assert!(worker.wait(lovage_tests::WITHIN).success());
+    assert_eq!(worker.stderr().matches("spans are lost").count(), 1, "{}", worker.stderr());
+}
+
 #[test]
 fn an_endpoint_that_cannot_be_spoken_to_is_refused_at_the_start() {
     let nats = Nats::start();

@@ -96,8 +96,9 @@ async fn webhook_is_signed_and_tried_again_until_it_is_taken() {
         "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nthanks",
     ])
     .await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let job = json_job("echo", &json!({"n": 1})).on_success(receiver.url.parse().unwrap());
-    let first = jobs.run(job).await;
+    let first = jobs.run(job.header("traceparent", trace)).await;
     let id = follow(&first, "success");
     let ended = jobs.result(&id).await;
     assert_eq!((ended.record.outcome, ended.record.attempt), (OutcomeKind::Completed, 2), "{:?}", ended.error);
@@ -112,6 +113,7 @@ async fn webhook_is_signed_and_tried_again_until_it_is_taken() {
     for request in &got {
         assert_eq!(request.line, "POST /hook?a=b HTTP/1.1");
         assert_eq!((request.header("webhook-id"), request.header("content-type")), (id.as_str(), "application/json"));
+        assert_eq!(request.header("traceparent"), trace);
         let seconds = request.header("webhook-timestamp").parse().unwrap();
         let signature = secrets.current.sign(id.as_str(), seconds, &request.body);
         assert_eq!(request.header("webhook-signature"), signature);

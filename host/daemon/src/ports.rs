@@ -26,6 +26,7 @@ use lovage_job::name::{Digest, JobId, TaskName, TenantName};
 use lovage_job::outcome::JobError;
 use lovage_job::result::JobResult;
 use lovage_job::subject::Lot;
+use lovage_job::trace::TraceContext;
 use lovage_job::trail::Trail;
 use lovage_job::unit::UnixMs;
 use std::future::Future;
@@ -299,6 +300,8 @@ pub struct Letter {
     pub body: Bytes,
     /// How long the try may take.
     pub timeout: Duration,
+    /// Where the job that leads to it is in a trace.
+    pub trace: Option<TraceContext>,
 }
 
 /// Who delivers webhooks, as the pipeline sees it.

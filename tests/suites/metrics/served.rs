@@ -24,9 +24,11 @@ async fn numbers_of_the_cluster_are_for_those_who_see_all_tenants() {
         assert_eq!(answer.status, 200, "{}", answer.text);
         assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
         let scrape = Scrape { text: answer.text };
-        if scrape.find("lovage_jobs_unserved", &[]) == Some(1.0) { Ok(scrape) } else { Err(scrape.text) }
+        let waiting = scrape.find("lovage_queue_jobs_waiting", &[("queue", "default"), ("lane", "normal")]);
+        if waiting == Some(1.0) { Ok(scrape) } else { Err(scrape.text) }
     })
     .await;
+    assert_eq!(scrape.value("lovage_queue_workers", &[("queue", "default")]), 0.0);
     assert_eq!(scrape.value("lovage_stored_messages", &[("asset", "jobs")]), 1.0);
     assert!(scrape.value("lovage_tenant_stored_bytes", &[("tenant", "acme")]) > 0.0);
     promtool("metrics", &scrape.text);

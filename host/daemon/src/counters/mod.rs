@@ -169,7 +169,10 @@ impl Counters {
         }
         self.fuel_used.add(meter.fuel_used);
         self.egress_bytes.add(meter.egress_bytes);
-        self.memory_peak_bytes.observe(meter.memory_peak_bytes);
+        // a webhook is no guest and has no memory
+        if meter.memory_peak_bytes > 0 {
+            self.memory_peak_bytes.observe(meter.memory_peak_bytes);
+        }
         if let Some(tenants) = &self.tenants {
             tenants.attempt_ended(tenant, meter);
         }

@@ -55,6 +55,7 @@ pub(super) async fn deliver<B: Broker, T>(shared: &Shared<B, T>, admitted: Admit
         body: call.posted().into(),
         url: call.url,
         timeout: job.wishes.timeout.unwrap_or(TIMEOUT).min(TIMEOUT_MAX),
+        trace: job.wishes.trace_parent,
     };
     let outcome = tokio::select! {
         delivered = shared.courier.deliver(letter) => outcome_of(delivered),
@@ -64,7 +65,9 @@ pub(super) async fn deliver<B: Broker, T>(shared: &Shared<B, T>, admitted: Admit
     if place.stopped() == Some(StopReason::Shutdown) && outcome.kind() == OutcomeKind::Cancelled {
         return Settlement { lease: message.lease, tenant: message.tenant, ending: Ending::Release(None) };
     }
-    judge(shared, Tried { job, message, outcome, started, wall: begun.elapsed() })
+    let tried = Tried { job, message, outcome, started, wall: begun.elapsed() };
+    tried.count(shared);
+    judge(shared, tried)
 }
 
 fn outcome_of(delivered: Delivered) -> Outcome {
@@ -88,6 +91,12 @@ fn judge<B, T>(shared: &Shared<B, T>, tried: Tried) -> Settlement {
 }
 
 impl Tried {
+    fn count<B, T>(&self, shared: &Shared<B, T>) {
+        let came_by = (shared.counters.place(self.job.subject.queue.as_str()), self.job.subject.lane);
+        let waited = self.started.since(self.message.origin.stored);
+        shared.counters.attempt_ended(&self.message.tenant, came_by, self.outcome.kind(), (&self.meter(), waited));
+    }
+
     fn meter(&self) -> Meter {
         let wall_us = u64::try_from(self.wall.as_micros()).unwrap_or(u64::MAX);
         Meter { wall_us, ..Meter::default() }

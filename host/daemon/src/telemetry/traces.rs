@@ -5,6 +5,7 @@
 //! and attributes follow OpenTelemetry's conventions for messaging, with our own under `lovage.`. Payloads never.
 
 mod endpoint;
+mod watched;
 
 pub use endpoint::TracesError;
 
@@ -23,6 +24,7 @@ use opentelemetry_sdk::trace::span_processor_with_async_runtime::BatchSpanProces
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use watched::Watched;
 
 /// How long the last spans may take to go out when a process ends.
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
@@ -40,7 +42,9 @@ impl Traces {
     pub fn start(service: &'static str, file: Option<&str>) -> Result<Option<Arc<Self>>, TracesError> {
         let Some(url) = endpoint::find(file, |name| std::env::var(name).ok())? else { return Ok(None) };
         let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(&url);
-        let exporter = exporter.build().map_err(|error| TracesError::Exporter { url, reason: error.to_string() })?;
+        let exporter =
+            exporter.build().map_err(|error| TracesError::Exporter { url: url.clone(), reason: error.to_string() })?;
+        let exporter = Watched::new(exporter, url);
         let mut resource = Resource::builder();
         // the variable names the service where it is set
         if std::env::var_os("OTEL_SERVICE_NAME").is_none() {

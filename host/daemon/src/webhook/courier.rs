@@ -87,6 +87,9 @@ impl HttpCourier {
             let value = HeaderValue::from_str(value).map_err(|error| Fault::Final(error.to_string()))?;
             headers.insert(HeaderName::from_static(name), value);
         }
+        if let Some(trace) = letter.trace.and_then(|trace| HeaderValue::from_str(&trace.to_string()).ok()) {
+            headers.insert(HeaderName::from_static(lovage_job::header::TRACE_PARENT), trace);
+        }
         Ok(headers)
     }
 }
