@@ -31,6 +31,7 @@ pub use server::{HttpOptions, HttpServer, ServeError};
 pub use tls::TlsFiles;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use site::Site;
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ use std::sync::Arc;
 pub fn router(site: Arc<Site>) -> Router {
     let inner =
         Router::new().merge(api::router()).merge(console::router()).merge(auth::router()).merge(metrics::router());
-    let inner = fence::behind(inner.fallback(no_page), &site);
+    let inner = fence::behind(inner.fallback(no_page), &site).layer(from_fn(console::pages_for_people));
     // who asks whether the server lives is not counted and needs no token
     fence::around(inner.merge(health::router())).with_state(site)
 }

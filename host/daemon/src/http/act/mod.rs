@@ -11,6 +11,7 @@ pub mod tasks;
 mod tenant_body;
 pub mod tenants;
 pub mod tokens;
+pub mod worker_set;
 pub mod workers;
 
 pub use job_body::JobBody;

@@ -7,7 +7,7 @@ fn picture() -> Picture {
     let mut picture = Picture::default();
     for (tenant, waiting) in [("a", 1), ("b", 5), ("c", 3)] {
         let stored = [(Asset::Dead, (waiting, 10))].into_iter().collect();
-        let state = TenantState { waiting, stored, unserved: waiting, fill: 0.25 };
+        let state = TenantState { waiting, stored, unserved: waiting, fill: 0.25, ..TenantState::default() };
         picture.tenants.insert(tenant.parse().unwrap(), state);
     }
     let state = QueueState { waiting: 9, unsettled: 2, oldest: Some(now()) };

@@ -84,6 +84,7 @@ fn add(picture: &mut Picture, found: Found) {
     tenant.waiting = tenant.waiting.saturating_add(found.state.waiting);
     let served = found.state.waiting.saturating_add(found.state.unsettled);
     tenant.unserved = tenant.unserved.saturating_sub(served);
+    tenant.queues.insert((found.queue.clone(), found.lane), found.state);
     let state = picture.queues.entry((found.queue, found.lane)).or_default();
     state.waiting = state.waiting.saturating_add(found.state.waiting);
     state.unsettled = state.unsettled.saturating_add(found.state.unsettled);

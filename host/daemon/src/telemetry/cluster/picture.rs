@@ -106,6 +106,8 @@ pub struct TenantState {
     pub stored: BTreeMap<Asset, (u64, u64)>,
     /// How full its stream of jobs is, from 0 to 1; 0 where it has no limit.
     pub fill: f64,
+    /// Its queues, with their lanes.
+    pub queues: BTreeMap<(QueueName, Lane), QueueState>,
 }
 
 impl TenantState {
