@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
+mod browser;
 mod built;
 mod cli;
 mod environment;
@@ -22,6 +23,7 @@ mod wait;
 pub mod wasm;
 mod worker;
 
+pub use browser::{Browser, Seen, Tab, find_chromium};
 pub use built::{
     beside_this_program, cargo, guest, guests_build, guests_folder, guests_target, lovage_binary, repository,
 };

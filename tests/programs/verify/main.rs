@@ -14,8 +14,8 @@ use std::{env, ffi::OsString, process::ExitCode};
 use anyhow::Context;
 use lovage::server::NatsServer;
 use lovage_tests::{
-    beside_this_program, cargo, find_nats_server, find_promtool, find_registry, guests_build, guests_folder,
-    guests_target, repository, wasm,
+    beside_this_program, cargo, find_chromium, find_nats_server, find_promtool, find_registry, guests_build,
+    guests_folder, guests_target, repository, wasm,
 };
 use steps::{Steps, Stop};
 
@@ -71,7 +71,7 @@ fn verify(steps: &mut Steps, args: impl Iterator<Item = OsString>) -> Result<(),
     steps.run("test the guests natively", test)?;
 
     let args: Vec<OsString> = args.collect();
-    let without = without_registry(steps);
+    let without = without_what_is_missing(steps);
     note_promtool(steps);
     let tests = |args: &[OsString]| {
         let mut test = cargo(root);
@@ -94,16 +94,19 @@ fn verify(steps: &mut Steps, args: impl Iterator<Item = OsString>) -> Result<(),
     steps.run("test the workspace", tests(&all.map(Into::into).collect::<Vec<_>>()))
 }
 
-/// What leaves the tests of registries out, where there is no registry; `.ci/run` sees to it that there is one.
-fn without_registry(steps: &Steps) -> Vec<&'static str> {
-    match find_registry() {
-        Some(_) => Vec::new(),
-        None => {
-            steps.note("no docker-registry is installed, so the tests of registries are LEFT OUT");
-            steps.note("`apt-get install docker-registry`, or LOVAGE_DOCKER_REGISTRY=FILE, brings them in");
-            vec!["--", "--skip", "registry_oci::"]
-        }
+/// What leaves tests out whose programs are not there; `.ci/run` sees to it that they are.
+fn without_what_is_missing(steps: &Steps) -> Vec<&'static str> {
+    let needed = [
+        (find_registry().is_some(), "docker-registry", "registries", "LOVAGE_DOCKER_REGISTRY", "registry_oci::"),
+        (find_chromium().is_some(), "chromium", "the console in a browser", "LOVAGE_CHROMIUM", "console_"),
+    ];
+    let mut without = Vec::new();
+    for (_, program, what, variable, suites) in needed.into_iter().filter(|(there, ..)| !there) {
+        steps.note(&format!("no {program} is installed, so the tests of {what} are LEFT OUT"));
+        steps.note(&format!("`apt-get install {program}`, or {variable}=FILE, brings them in"));
+        without.extend(["--skip", suites]);
     }
+    if without.is_empty() { without } else { [vec!["--"], without].concat() }
 }
 
 /// Scrapes and alerts are compared with the contract in any case, and judged by promtool where there is one.
