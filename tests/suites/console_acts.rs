@@ -25,7 +25,9 @@ async fn jobs_and_letters_are_acted_on() {
     let dev = Dev::start().await;
     let (browser, tab) = desk().await;
     dev.upload(&tab, &dev.component("ratio.wasm", &ratio(true, "by zero"))).await;
-    dev.upload(&tab, &dev.component("slow.wasm", &slow(120))).await;
+    // the page has no field for fuel, and with that of the default the job would not last
+    let component = dev.component("slow.wasm", &slow(120));
+    dev.cli.ok(["push", component.to_str().unwrap(), "--fuel", "1000000000000", "--run-timeout", "5m"]);
 
     // cancel one that runs, after a question
     let slow = dev.client.submit(NewJob::new("slow".parse().unwrap(), "").timeout(WITHIN * 9)).await.unwrap().id;

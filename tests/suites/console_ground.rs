@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lovage_client::{Client, ConnectOptions};
-use lovage_tests::{Browser, Process, Tab, WITHIN, eventually, shared_cache};
+use lovage_tests::{Browser, Cli, Process, Tab, WITHIN, eventually, shared_cache};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,6 +18,7 @@ pub struct Dev {
     _process: Process,
     folder: TempDir,
     pub url: String,
+    pub cli: Cli,
     pub client: Client,
 }
 
@@ -35,9 +36,10 @@ impl Dev {
         })
         .await;
         let (url, servers) = (told["http"].as_str().unwrap().to_owned(), told["url"].as_str().unwrap().to_owned());
+        let cli = Cli::without_server().env("NATS_URL", &servers);
         let connect = ConnectOptions { servers, ..ConnectOptions::default() };
         let client = Client::connect(&connect, tenant("default")).await.unwrap();
-        Self { _process: process, folder, url, client }
+        Self { _process: process, folder, url, cli, client }
     }
 
     /// The address of a page.
