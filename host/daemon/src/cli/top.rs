@@ -8,6 +8,7 @@ mod screen;
 #[cfg(test)]
 mod tests;
 mod told;
+mod view;
 
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;

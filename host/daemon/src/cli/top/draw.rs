@@ -1,8 +1,8 @@
 //! Draws what is seen: all parts side by side where there is room, one of them where there is little.
 
-use super::board::View;
 use super::keys::{Part, Shown};
 use super::told;
+use super::view::View;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style};

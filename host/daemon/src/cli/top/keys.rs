@@ -1,6 +1,7 @@
 //! What keys do to what is shown.
 
-use super::board::{Boards, View};
+use super::board::Boards;
+use super::view::View;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use std::ops::ControlFlow;
 

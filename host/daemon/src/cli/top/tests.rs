@@ -1,10 +1,11 @@
 //! What is known of what was heard, and how it looks on screens of every size.
 
-use super::board::{Boards, Heard, View};
+use super::board::{Boards, Heard};
 use super::draw::draw;
 use super::feed::News;
 use super::keys::{Part, Shown};
 use super::told;
+use super::view::View;
 use crate::telemetry::cluster::{Asset, Picture, QueueState, TenantState};
 use lovage_job::event::{Event, Happening, Past};
 use lovage_job::outcome::OutcomeKind;

@@ -1,7 +1,7 @@
 //! The rows of each part as text, for the screen and for `--once` alike.
 
-use super::board::View;
 use super::keys::Part;
+use super::view::View;
 use crate::cli::output::printable;
 use crate::cli::{Failure, Output};
 use std::cmp::Ordering;
@@ -71,7 +71,7 @@ fn compare(a: Option<&Cell>, b: Option<&Cell>) -> Ordering {
 }
 
 fn queues(view: &View) -> Vec<Vec<Cell>> {
-    let row = |row: &super::board::QueueRow| {
+    let row = |row: &super::view::QueueRow| {
         let oldest = row.oldest_seconds;
         vec![
             text(&row.queue),
@@ -85,7 +85,7 @@ fn queues(view: &View) -> Vec<Vec<Cell>> {
 }
 
 fn workers(view: &View) -> Vec<Vec<Cell>> {
-    let row = |row: &super::board::WorkerRow| {
+    let row = |row: &super::view::WorkerRow| {
         let (running, most) = (row.running, row.concurrency);
         let full = u32::try_from(running).unwrap_or(u32::MAX);
         vec![
@@ -99,7 +99,7 @@ fn workers(view: &View) -> Vec<Vec<Cell>> {
 }
 
 fn tasks(view: &View) -> Vec<Vec<Cell>> {
-    let row = |row: &super::board::TaskRow| {
+    let row = |row: &super::view::TaskRow| {
         let mean = number(row.mean_seconds, span(row.mean_seconds));
         vec![text(&row.task), count(row.attempts), count(row.failed), mean]
     };
@@ -107,7 +107,7 @@ fn tasks(view: &View) -> Vec<Vec<Cell>> {
 }
 
 fn failures(view: &View) -> Vec<Vec<Cell>> {
-    let row = |failure: &super::board::Failure| {
+    let row = |failure: &super::view::Failure| {
         let at = failure.at.to_rfc3339();
         let attempt = if failure.attempt > 1 { format!("#{}", failure.attempt) } else { String::new() };
         vec![
