@@ -10,6 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::{Value, json};
 
 use crate::capabilities_http::{Server, fetch, ground, ok};
+use crate::small::{Ground, numbers};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SPAN: &str = "b7ad6b7169203331";
@@ -20,6 +21,28 @@ fn parent() -> String {
 
 fn worker(nats: &Nats) -> WorkerSetup {
     Worker::of(nats).cache_dir(shared_cache())
+}
+
+#[tokio::test]
+async fn a_request_to_the_api_brings_its_trace() {
+    let ground = Ground::new();
+    ground.push("default", &numbers(&[("one", 1)]), &[]);
+    let Ground { nats, cli, .. } = ground;
+    let served = crate::http::Served::beside(nats, cli, &[]);
+    let token = served.token(Some("default"), "operator");
+    served.known(&token).await;
+    let own = parent().replace(SPAN, "00f067aa0ba902b7");
+    for (id, headers, wanted) in [("plain", json!({}), parent()), ("own", json!({"traceparent": own}), own.clone())] {
+        let body = json!({"task": "one", "id": id, "headers": headers});
+        let request = served.request(reqwest::Method::POST, "/api/v1/tenants/default/jobs", &token);
+        let answer = request.header("traceparent", parent()).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+        let js = served.nats.jetstream().await;
+        let stream = js.get_stream("JOBS_default").await.unwrap();
+        let message =
+            stream.get_last_raw_message_by_subject(&format!("lovage.default.job.default.one.{id}")).await.unwrap();
+        assert_eq!(message.headers.get("traceparent").map(|value| value.as_str()), Some(wanted.as_str()));
+    }
 }
 
 /// A server with the tasks `brood`, which submits jobs, and `echo` and `context` of `hostile`.

@@ -12,7 +12,7 @@ use crate::app::Worker;
 use crate::config::Isolation;
 use crate::http::HttpServer;
 use crate::server::{self, ProcessGroup, Running, StartOptions};
-use crate::telemetry::{self, LogFormat};
+use crate::telemetry::{self, LogFormat, Traces};
 use clap::Args;
 use lovage_client::ConnectOptions;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -119,6 +119,8 @@ async fn run(
     let worker_args = WorkerArgs::of_dev(args.queues.clone(), args.concurrency, args.isolation);
     let mut options = worker_options(&worker_args)?;
     options.keys = secret::worker_keys(Some(keys))?;
+    let traces = Traces::start("lovage-dev", None).or_exit(Exit::Usage)?;
+    options.traces = traces.clone();
     let connect = ConnectOptions { servers: server.url(), name: "lovage-dev".to_owned(), ..ConnectOptions::default() };
     let client = lovage_client::connect(&connect).await.map_err(connect_failure)?;
     let worker = Worker::start(options, client.clone(), connections(client)).await.or_exit(Exit::Broker)?;
@@ -153,6 +155,9 @@ async fn run(
         http.stop().await;
     }
     worker.stop(stops.next()).await;
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     match died {
         None => Ok(Exit::Done),
         Some(status) => {

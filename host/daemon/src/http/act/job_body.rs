@@ -7,8 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use lovage_client::{NewJob, Unique, When};
 use lovage_job::catalog::VersionRef;
 use lovage_job::flow::Target;
+use lovage_job::header::TRACE_PARENT;
 use lovage_job::name::{JobId, QueueName, TaskName};
 use lovage_job::subject::Lane;
+use lovage_job::trace::TraceContext;
 use lovage_job::unit::{UnixMs, parse_span};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -61,6 +63,9 @@ pub struct JobBody {
     pub tags: Vec<String>,
     /// Headers for the task.
     pub headers: BTreeMap<String, String>,
+    /// The trace that the request is part of, by its own header; one in `headers` goes before it.
+    #[serde(skip)]
+    pub trace: Option<TraceContext>,
     /// What runs once it has completed: a task, a job as JSON text, or a URL.
     pub on_success: Option<String>,
     /// What runs once it has ended otherwise.
@@ -132,6 +137,9 @@ impl JobBody {
         job.limit_key = self.limit_key.clone();
         job.tags = self.tags.clone();
         job.headers = self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        if let Some(trace) = self.trace.filter(|_| job.headers.get(TRACE_PARENT).is_none()) {
+            job.headers.push(TRACE_PARENT, trace.to_string());
+        }
         job.unique = self.key()?;
         self.follow(job)
     }

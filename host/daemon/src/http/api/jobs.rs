@@ -17,8 +17,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lovage_history::JobFilter;
+use lovage_job::header::TRACE_PARENT;
 use lovage_job::name::{Digest, JobId, QueueName, TaskName, TenantName, VersionName};
 use lovage_job::outcome::OutcomeKind;
+use lovage_job::trace::TraceContext;
 use lovage_job::unit::{UnixMs, parse_span};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -141,9 +143,10 @@ pub async fn submit(
     caller: Caller,
     Named(tenant): Named<TenantName>,
     headers: HeaderMap,
-    Sent(body): Sent<JobBody>,
+    Sent(mut body): Sent<JobBody>,
 ) -> Result<Response, Problem> {
     let key = Key::of(&headers, &caller, &tenant)?;
+    body.trace = trace_of(&headers);
     let submit = async {
         let submitted = act::jobs::submit(&site, &caller, &tenant, (key.as_ref(), &body)).await?;
         let status = if submitted.existing { StatusCode::OK } else { StatusCode::CREATED };
@@ -151,6 +154,11 @@ pub async fn submit(
     };
     caller.may(&tenant, crate::http::auth::Role::Operator)?;
     idempotency::once(&site, &tenant, (key.as_ref(), &body), submit).await
+}
+
+/// The trace that a request is part of. What is no trace is as none.
+fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+    TraceContext::parse(headers.get(TRACE_PARENT)?.to_str().ok()?)
 }
 
 /// Submits many jobs; one that is refused does not stop the others.
@@ -162,9 +170,11 @@ pub async fn submit_bulk(
     caller: Caller,
     Named(tenant): Named<TenantName>,
     headers: HeaderMap,
-    Sent(body): Sent<BulkBody>,
+    Sent(mut body): Sent<BulkBody>,
 ) -> Result<Response, Problem> {
     let key = Key::of(&headers, &caller, &tenant)?;
+    let trace = trace_of(&headers);
+    body.jobs.iter_mut().for_each(|job| job.trace = trace);
     let submit = async {
         let done = act::jobs::submit_bulk(&site, &caller, &tenant, (key.as_ref(), &body)).await?;
         Ok((StatusCode::OK, done))
