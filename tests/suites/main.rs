@@ -17,6 +17,7 @@ mod certificates;
 mod console_acts;
 mod console_ground;
 mod console_pages;
+mod console_roles;
 mod console_walk;
 mod contract;
 mod crash;
