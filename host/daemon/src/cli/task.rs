@@ -9,10 +9,10 @@ use super::audit::Trail;
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;
 use super::{Exit, Failure, Output};
-use crate::clock::now;
 use crate::nats::store::{Catalog, Components};
-use crate::ports::BrokerError;
 use crate::registry::ready::{LimitPolicy, limits_of};
+use crate::steer::tasks::Tasks;
+use crate::steer::{Changed, SteerError};
 use async_nats::jetstream::Context;
 use clap::Subcommand;
 use lovage_job::audit::AuditKind;
@@ -97,30 +97,23 @@ pub(super) async fn main(command: TaskCommand, connection: &ConnectionArgs, outp
     })?;
     let tenant = connection.tenant();
     let trail = Trail { client: &client, tenant, output };
+    let tasks = Tasks { js: &js, catalog: &catalog, tenant };
     match command {
         TaskCommand::List => list(&catalog, tenant, output).await,
         TaskCommand::Show { task, version } => show(&catalog, &js, tenant, &task, version, output).await,
-        TaskCommand::Promote { task, target } => promote(&catalog, &js, &trail, &task, &target).await,
+        TaskCommand::Promote { task, target } => promote(&tasks, &trail, &task, &target).await,
         TaskCommand::Rollback { task, alias } => {
-            let back = known(&catalog, tenant, &task).await?.roll_back(&alias);
-            if let Ok(targets) = &back {
-                signed::check_targets(&catalog, &js, tenant, &task, targets).await?;
-            }
-            let change = |mut record: TaskRecord| {
-                let before = record.aliases.get(&alias).cloned();
-                record.roll_back(&alias).map(|targets| (record, (before, targets)))
-            };
-            let (before, targets) = changed(&catalog, tenant, &task, change).await?;
-            let target = format!("{task} {alias}");
-            trail.changed(AuditKind::Catalog, "task rollback", target, (before, &targets)).await;
-            told(output, &task, &alias, &targets)
+            let changed = tasks.roll_back(&task, &alias).await;
+            let Changed { before, after } = steered(&tasks, changed).await?;
+            trail.changed(AuditKind::Catalog, "task rollback", format!("{task} {alias}"), (before, &after)).await;
+            told(output, &task, &alias, &after)
         }
-        TaskCommand::Allow { task, capabilities } => allow::allow(&catalog, &js, &trail, &task, &capabilities).await,
-        TaskCommand::Deny { task, capabilities } => allow::deny(&catalog, &trail, &task, &capabilities).await,
+        TaskCommand::Allow { task, capabilities } => allow::allow(&tasks, &trail, &task, &capabilities).await,
+        TaskCommand::Deny { task, capabilities } => allow::deny(&tasks, &trail, &task, &capabilities).await,
         TaskCommand::Unquarantine { task } => deaths::lift(&js, &catalog, tenant, &task, output).await,
-        TaskCommand::Export(args) => export::main(&args, &catalog, &Components::new(js), tenant, output).await,
+        TaskCommand::Export(args) => export::main(&args, &catalog, &Components::new(js.clone()), tenant, output).await,
         TaskCommand::Rm { task, version, all } => {
-            remove(&catalog, &Components::new(js), &trail, &task, version, all).await
+            remove(&tasks, &trail, &task, version, all).await
         }
     }
 }
@@ -150,38 +143,30 @@ async fn no_task(catalog: &Catalog, tenant: &TenantName, task: &TaskName) -> Fai
     }
 }
 
-/// A change of a task that is there.
-enum ChangeError {
-    NoTask,
-    Catalog(CatalogError),
-    Broker(BrokerError),
-}
-
-impl From<BrokerError> for ChangeError {
-    fn from(error: BrokerError) -> Self {
-        Self::Broker(error)
-    }
-}
-
-async fn changed<R>(
-    catalog: &Catalog,
-    tenant: &TenantName,
-    task: &TaskName,
-    change: impl Fn(TaskRecord) -> Result<(TaskRecord, R), CatalogError>,
-) -> Result<R, Failure> {
-    let apply = |record: Option<TaskRecord>| match record {
-        None => Err(ChangeError::NoTask),
-        Some(record) => change(record).map_err(ChangeError::Catalog),
+/// Passes on what was changed, or tells why nothing was.
+async fn steered<T>(tasks: &Tasks<'_>, changed: Result<T, SteerError>) -> Result<T, Failure> {
+    let error = match changed {
+        Ok(changed) => return Ok(changed),
+        Err(SteerError::NoTask { task, .. }) => return Err(no_task(tasks.catalog, tasks.tenant, &task).await),
+        Err(error) => error,
     };
-    match catalog.change(tenant, task, apply).await {
-        Ok((_, answer)) => Ok(answer),
-        Err(ChangeError::NoTask) => Err(no_task(catalog, tenant, task).await),
-        Err(ChangeError::Catalog(error @ CatalogError::UnknownVersion { .. })) => {
-            Err(Failure::new(Exit::NotFound, error))
+    let exit = match &error {
+        SteerError::Catalog(CatalogError::UnknownVersion { .. }) | SteerError::NoTask { .. } => Exit::NotFound,
+        SteerError::Catalog(_)
+        | SteerError::Signature(_)
+        | SteerError::AboveCeiling(_)
+        | SteerError::Quota(_)
+        | SteerError::Reserved(_)
+        | SteerError::Stays(_) => Exit::Usage,
+        SteerError::Record(_) | SteerError::Topology(_) | SteerError::Broker(_) => Exit::Broker,
+    };
+    let failure = Failure::new(exit, &error);
+    Err(match error {
+        SteerError::Signature(_) => {
+            failure.hint("push the same file again under that version with --sign-key or --signature")
         }
-        Err(ChangeError::Catalog(error)) => Err(Failure::new(Exit::Usage, error)),
-        Err(ChangeError::Broker(error)) => Err(Failure::new(Exit::Broker, error)),
-    }
+        _ => failure,
+    })
 }
 
 async fn list(catalog: &Catalog, tenant: &TenantName, output: Output) -> Result<Exit, Failure> {
@@ -324,26 +309,16 @@ fn wait_of(wait: Duration) -> String {
     if wait < Duration::from_secs(60) { format_span(wait) } else { super::ended::span(wait) }
 }
 
-async fn promote(
-    catalog: &Catalog,
-    js: &Context,
-    trail: &Trail<'_>,
-    task: &TaskName,
-    target: &str,
-) -> Result<Exit, Failure> {
+async fn promote(tasks: &Tasks<'_>, trail: &Trail<'_>, task: &TaskName, target: &str) -> Result<Exit, Failure> {
     let (alias, targets) = match target.split_once('=') {
         Some((alias, targets)) => (alias.parse().or_exit(Exit::Usage)?, targets),
         None => (AliasName::stable(), target),
     };
     let targets: AliasTargets = targets.parse().or_exit(Exit::Usage)?;
-    signed::check_targets(catalog, js, trail.tenant, task, &targets).await?;
-    let change = |mut record: TaskRecord| {
-        let before = record.aliases.get(&alias).cloned();
-        record.promote(alias.clone(), targets.clone(), now()).map(|()| (record, before))
-    };
-    let before = changed(catalog, trail.tenant, task, change).await?;
-    trail.changed(AuditKind::Catalog, "task promote", format!("{task} {alias}"), (before, &targets)).await;
-    told(trail.output, task, &alias, &targets)
+    let changed = tasks.promote(task, &alias, &targets).await;
+    let Changed { before, after } = steered(tasks, changed).await?;
+    trail.changed(AuditKind::Catalog, "task promote", format!("{task} {alias}"), (before, &after)).await;
+    told(trail.output, task, &alias, &after)
 }
 
 fn told(output: Output, task: &TaskName, alias: &AliasName, targets: &AliasTargets) -> Result<Exit, Failure> {
@@ -356,38 +331,23 @@ fn told(output: Output, task: &TaskName, alias: &AliasName, targets: &AliasTarge
 }
 
 async fn remove(
-    catalog: &Catalog,
-    components: &Components,
+    tasks: &Tasks<'_>,
     trail: &Trail<'_>,
     task: &TaskName,
     version: Option<VersionName>,
     all: bool,
 ) -> Result<Exit, Failure> {
-    let (tenant, output) = (trail.tenant, trail.output);
-    let record = known(catalog, tenant, task).await?;
+    let output = trail.output;
     let removed = match (version, all) {
-        (Some(version), _) => {
-            let change = |mut record: TaskRecord| record.remove(&version).map(|entry| (record, entry));
-            vec![changed(catalog, tenant, task, change).await?]
-        }
-        (None, true) => {
-            catalog.remove_task(tenant, task).await.or_exit(Exit::Broker)?;
-            record.versions
-        }
+        (Some(version), _) => tasks.remove_version(task, &version).await.map(|entry| vec![entry]),
+        (None, true) => tasks.remove(task).await,
         (None, false) => {
+            let record = known(tasks.catalog, tasks.tenant, task).await?;
             let message = format!("task {task} has {} versions; name the one to remove", record.versions.len());
             return Err(Failure::new(Exit::Usage, message).hint("--all removes the task with all its versions"));
         }
     };
-    let left = catalog.tasks(tenant).await.or_exit(Exit::Broker)?;
-    for entry in &removed {
-        catalog.remove_version(tenant, task, &entry.version).await.or_exit(Exit::Broker)?;
-        // several tasks and versions may share one component
-        let used = left.iter().flat_map(|record| &record.versions).any(|other| other.digest == entry.digest);
-        if !used {
-            components.remove(tenant, &entry.digest).await.or_exit(Exit::Broker)?;
-        }
-    }
+    let removed = steered(tasks, removed).await?;
     let names: Vec<_> = removed.iter().map(|entry| entry.version.as_str()).collect();
     trail.changed(AuditKind::Catalog, "task rm", task, (&names, ())).await;
     if output.json {

@@ -3,13 +3,11 @@
 use crate::cli::exit::OrExit;
 use crate::cli::output::printable;
 use crate::cli::{Exit, Failure, Output};
-use crate::nats::records::{RecordError, Records};
-use crate::nats::store::Catalog;
+use crate::steer::tasks::{claim, policy};
 use async_nats::jetstream::Context;
-use lovage_job::catalog::{AliasTargets, Provenance, Source, VersionRecord};
+use lovage_job::catalog::{Provenance, Source, VersionRecord};
 use lovage_job::name::{TaskName, TenantName};
-use lovage_job::signature::{Claim, SignatureFault, SignedBy, verify};
-use lovage_job::tenant::SignaturePolicy;
+use lovage_job::signature::{SignatureFault, SignedBy, verify};
 
 /// What the tenant's policy says of a version.
 pub(super) struct Standing {
@@ -25,7 +23,8 @@ impl Standing {
         task: &TaskName,
         version: &VersionRecord,
     ) -> Result<Self, Failure> {
-        let (required, verdict) = match policy(js, tenant).await? {
+        let policy = policy(js, tenant).await.or_exit(Exit::Broker)?;
+        let (required, verdict) = match policy {
             Ok(policy) => (policy.required, verify(&policy, &claim(tenant, task, version), &version.signatures)),
             Err(fault) => (true, Err(fault)),
         };
@@ -55,42 +54,6 @@ impl Standing {
             Err(fault) => output.line(&format!("refused   {fault}")),
         }
     }
-}
-
-fn claim(tenant: &TenantName, task: &TaskName, version: &VersionRecord) -> Claim {
-    let (version, digest) = (version.version.clone(), version.digest.clone());
-    Claim { tenant: tenant.clone(), task: task.clone(), version, digest }
-}
-
-async fn policy(js: &Context, tenant: &TenantName) -> Result<Result<SignaturePolicy, SignatureFault>, Failure> {
-    let records = Records::open(js).await.or_exit(Exit::Broker)?;
-    match records.known(tenant).await {
-        Ok(record) => Ok(Ok(record.signatures)),
-        Err(RecordError::Broker(error)) => Err(Failure::new(Exit::Broker, error)),
-        Err(error) => Ok(Err(SignatureFault::NoPolicy { tenant: tenant.clone(), reason: error.to_string() })),
-    }
-}
-
-/// Refuses to make an alias name what the tenant's policy does not let run.
-pub(super) async fn check_targets(
-    catalog: &Catalog,
-    js: &Context,
-    tenant: &TenantName,
-    task: &TaskName,
-    targets: &AliasTargets,
-) -> Result<(), Failure> {
-    let policy = policy(js, tenant).await?.or_exit(Exit::Usage)?;
-    if !policy.required {
-        return Ok(());
-    }
-    for side in &targets.0 {
-        // what is not there is told of by whoever moves the alias
-        let Some(version) = catalog.version(tenant, task, &side.version).await.or_exit(Exit::Broker)? else { continue };
-        verify(&policy, &claim(tenant, task, &version), &version.signatures).or_exit(Exit::Usage).map_err(
-            |failure| failure.hint("push the same file again under that version with --sign-key or --signature"),
-        )?;
-    }
-    Ok(())
 }
 
 /// Where a version came from, a line each.

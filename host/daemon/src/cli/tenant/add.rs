@@ -12,11 +12,11 @@ use super::{servers, told};
 use crate::access::secret::Password;
 use crate::nats::records::Records;
 use crate::nats::topology::{self, TopologyConfig};
-use crate::nats::{quotas, removal};
+use crate::nats::removal;
+use crate::steer::tenants;
 use async_nats::jetstream::{self, Context};
 use clap::Args;
-use lovage_job::name::{QueueName, TenantName};
-use lovage_job::subject::Lane;
+use lovage_job::name::TenantName;
 use lovage_job::tenant::{Access, RESERVED, TenantRecord, is_reserved};
 
 /// Add a tenant: its streams and buckets, and a user whose credentials are printed, once.
@@ -139,17 +139,8 @@ fn no_operator(error: topology::TopologyError) -> Failure {
     Failure::new(Exit::Broker, error).hint("adding a tenant needs the operator's credentials: a tenant's do not do")
 }
 
-/// Makes what a worker would make when it comes to serve the tenant, with the limits that the broker holds.
 async fn make_assets(js: &Context, args: &AddArgs, record: &TenantRecord) -> Result<(), Failure> {
-    let (tenant, config) = (&args.tenant, args.topology()?);
-    topology::ensure_tenant(js, tenant, config).await.or_exit(Exit::Broker)?;
-    let _no_schedules_are_in_the_way_yet =
-        quotas::apply(js, tenant, None, &record.quota).await.or_exit(Exit::Broker)?;
-    let queue: QueueName = "default".parse().or_exit(Exit::Host)?;
-    for lane in Lane::ALL {
-        topology::ensure_consumer(js, tenant, &queue, lane, config).await.or_exit(Exit::Broker)?;
-    }
-    Ok(())
+    tenants::make_assets(js, record, args.topology()?).await.or_exit(Exit::Broker)
 }
 
 /// Takes back a tenant that could not be added whole, so that it can be added again.
