@@ -96,6 +96,11 @@ async fn a_caller_that_asks_too_often_waits_and_nobody_else_does() {
         assert_eq!(refused[0].header("retry-after"), "1");
         assert_eq!(served.get("/api/v1/me", &other).await.status, 200);
         served.known(&fast).await;
+        // those who guess tokens are held to it as well
+        let answers = join_all((0..40).map(|_| served.get("/api/v1/me", "lvg_guess"))).await;
+        let refused = answers.iter().filter(|answer| answer.status == 429).count();
+        assert!(refused >= 20 && answers.iter().all(|answer| answer.status != 200), "{refused}");
+        assert_eq!(served.get("/api/v1/me", &other).await.status, 200);
     })
     .await
     .unwrap();

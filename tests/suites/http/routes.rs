@@ -59,7 +59,7 @@ impl Served {
 
 #[tokio::test]
 async fn every_route_refuses_who_has_no_token_that_is_valid() {
-    let served = Served::start(&[]);
+    let served = Served::start(&["--rate", "10000"]);
     let expired = served.token_for(Some("acme"), "admin", &["--expires", "1s"]);
     let removed = served.token(Some("acme"), "admin");
     served.known(&removed).await;

@@ -147,7 +147,10 @@ async fn run(
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
         if let Some(status) = server.ended().or_exit(Exit::Host)? {
-            break Some(status);
+            break Some(format!("nats-server ended by itself ({status}): {}", server.log_tail()));
+        }
+        if http.as_ref().is_some_and(HttpServer::has_ended) {
+            break Some("the HTTP server ended by itself; its log says why".to_owned());
         }
     };
     output.note("stopping");
@@ -160,10 +163,7 @@ async fn run(
     }
     match died {
         None => Ok(Exit::Done),
-        Some(status) => {
-            let message = format!("nats-server ended by itself ({status}): {}", server.log_tail());
-            Err(Failure::new(Exit::Host, message))
-        }
+        Some(reason) => Err(Failure::new(Exit::Host, reason)),
     }
 }
 

@@ -112,9 +112,7 @@ pub(super) async fn main(command: TaskCommand, connection: &ConnectionArgs, outp
         TaskCommand::Deny { task, capabilities } => allow::deny(&tasks, &trail, &task, &capabilities).await,
         TaskCommand::Unquarantine { task } => deaths::lift(&js, &catalog, tenant, &task, output).await,
         TaskCommand::Export(args) => export::main(&args, &catalog, &Components::new(js.clone()), tenant, output).await,
-        TaskCommand::Rm { task, version, all } => {
-            remove(&tasks, &trail, &task, version, all).await
-        }
+        TaskCommand::Rm { task, version, all } => remove(&tasks, &trail, &task, version, all).await,
     }
 }
 

@@ -25,11 +25,14 @@ pub struct Allowed {
     pub all_at_once: usize,
     /// Uploads that are checked at once, of all callers.
     pub uploads: usize,
+    /// Uploads that are received at once: of all callers, and of one. Each is held in memory.
+    pub received: (usize, usize),
 }
 
 impl Default for Allowed {
     fn default() -> Self {
-        Self { rate: NonZeroU32::MIN.saturating_add(99), at_once: 64, streams: 16, all_at_once: 512, uploads: 2 }
+        let rate = NonZeroU32::MIN.saturating_add(99);
+        Self { rate, at_once: 64, streams: 16, all_at_once: 512, uploads: 2, received: (4, 2) }
     }
 }
 
@@ -39,6 +42,7 @@ pub struct Limits {
     rates: DefaultKeyedRateLimiter<String>,
     all: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
+    received: Arc<Semaphore>,
     callers: Mutex<HashMap<(Kind, String), Arc<Semaphore>>>,
 }
 
@@ -47,6 +51,7 @@ pub struct Limits {
 enum Kind {
     Requests,
     Streams,
+    Uploads,
 }
 
 /// A request or stream that counts until this is dropped.
@@ -62,6 +67,7 @@ impl Limits {
             rates: RateLimiter::keyed(Quota::per_second(allowed.rate)),
             all: Arc::new(Semaphore::new(allowed.all_at_once)),
             uploads: Arc::new(Semaphore::new(allowed.uploads)),
+            received: Arc::new(Semaphore::new(allowed.received.0)),
             callers: Mutex::default(),
         }
     }
@@ -92,6 +98,15 @@ impl Limits {
         Ok(Counted(vec![self.of_caller(Kind::Streams, caller, self.allowed.streams)?]))
     }
 
+    /// Counts an upload that is received: it is held in memory, and a slow one for long.
+    pub fn receive(&self, caller: &str) -> Result<Counted, Problem> {
+        let own = self.of_caller(Kind::Uploads, caller, self.allowed.received.1)?;
+        let all = self.received.clone().try_acquire_owned().map_err(|_| {
+            Problem::new(Code::Overloaded, "other components are being received").retry_after(Duration::from_secs(5))
+        })?;
+        Ok(Counted(vec![own, all]))
+    }
+
     /// Counts an upload, of which few are checked at once: each takes a process and much memory.
     pub fn upload(&self) -> Result<Counted, Problem> {
         let permit = self.uploads.clone().try_acquire_owned().map_err(|_| {
@@ -112,6 +127,7 @@ impl Limits {
             let what = match kind {
                 Kind::Requests => "requests",
                 Kind::Streams => "streams",
+                Kind::Uploads => "uploads",
             };
             let problem = Problem::new(Code::TooMany, format_args!("{most} {what} at once are allowed"));
             problem.retry_after(Duration::from_secs(1))
@@ -125,7 +141,7 @@ mod tests {
 
     fn limits(rate: u32, at_once: usize, all_at_once: usize) -> Limits {
         let rate = NonZeroU32::new(rate).unwrap();
-        Limits::new(Allowed { rate, at_once, all_at_once, streams: 1, uploads: 1 })
+        Limits::new(Allowed { rate, at_once, all_at_once, streams: 1, uploads: 1, received: (2, 1) })
     }
 
     #[test]
@@ -154,5 +170,8 @@ mod tests {
         assert_eq!(limits.stream("a").unwrap_err().code, Code::TooMany);
         let _upload = limits.upload().unwrap();
         assert_eq!(limits.upload().unwrap_err().code, Code::Overloaded);
+        let _received = (limits.receive("a").unwrap(), limits.receive("b").unwrap());
+        assert_eq!(limits.receive("a").unwrap_err().code, Code::TooMany);
+        assert_eq!(limits.receive("c").unwrap_err().code, Code::Overloaded);
     }
 }

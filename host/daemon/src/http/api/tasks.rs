@@ -134,8 +134,10 @@ pub async fn push(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     // who may not push does not make this server read 64 MiB
     caller.may(&tenant, Role::Operator)?;
+    let receiving = site.limits.receive(&caller.name)?;
     let bytes = read(body).await?;
     let pushed = act::push::push(&site, &caller, &tenant, (&query, bytes)).await?;
+    drop(receiving);
     serde_json::to_value(pushed).map(|pushed| (StatusCode::CREATED, Json(pushed))).map_err(Problem::internal)
 }
 

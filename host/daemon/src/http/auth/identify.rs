@@ -10,22 +10,28 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// What programs speak to.
 const API: &str = "/api/";
+/// Where a proxy says whom it passes on.
+const FORWARDED: &str = "x-forwarded-for";
 
 /// Holds a request to the rules for browsers and to the limits, and notes who sends it. A token that opens nothing is
 /// refused at once, whatever is asked for; who shows none is nobody.
 pub async fn identify(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
     let caller = match admit(&site, &request) {
         Ok(caller) => caller,
-        Err(problem) => return problem.into_response(),
+        // those who guess are counted, too
+        Err(problem) => {
+            let counted = site.limits.ask(&address(&site, &request));
+            return counted.err().unwrap_or(problem).into_response();
+        }
     };
     let known_as = match &caller {
         Some(caller) => caller.name.clone(),
-        None => address(&request),
+        None => address(&site, &request),
     };
     let counted = match site.limits.ask(&known_as).and_then(|()| site.limits.request(&known_as)) {
         Ok(counted) => counted,
@@ -73,7 +79,13 @@ fn bearer(header: &str) -> Option<TokenText> {
     if scheme.eq_ignore_ascii_case("bearer") { TokenText::parse(text.trim()) } else { None }
 }
 
-fn address(request: &Request) -> String {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    peer.map_or_else(|| "nobody".to_owned(), |ConnectInfo(address)| format!("address {}", address.ip()))
+/// Where a request comes from; of one that a proxy passed on, as the proxy says.
+fn address(site: &Site, request: &Request) -> String {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
+    let told = site.auth.door.behind_proxy.then(|| {
+        // the last is what our proxy saw; those before it are what it was told
+        let told = request.headers().get_all(FORWARDED).iter().next_back()?.to_str().ok()?;
+        told.rsplit(',').next()?.trim().parse::<IpAddr>().ok()
+    });
+    told.flatten().or(peer).map_or_else(|| "nobody".to_owned(), |address| format!("address {address}"))
 }
