@@ -31,16 +31,17 @@ impl Store {
             let (tenant, id) = entry.key();
             by_tenant.entry(tenant).or_default().push(id.as_str().to_owned());
         }
-        let mut known = BTreeMap::new();
-        self.look(async |transaction| {
+        let known = self.in_query_time(async {
+            let (mut transaction, mut known) = (self.look().await?, BTreeMap::new());
             for (tenant, ids) in &by_tenant {
                 for ids in ids.chunks(200) {
-                    self.load(transaction, tenant, ids, &mut known).await?;
+                    self.load(&mut transaction, tenant, ids, &mut known).await?;
                 }
             }
-            Ok(())
-        })
-        .await?;
+            transaction.rollback().await?;
+            Ok(known)
+        });
+        let known = known.await?;
         let each = |entry: &Entry| {
             let (tenant, id) = entry.key();
             let fields = match known.get(&(tenant.clone(), id.clone())) {

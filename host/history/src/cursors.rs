@@ -37,9 +37,10 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn reread(&self) -> Result<(), HistoryError> {
-        self.transact(async |transaction| {
-            self.sql("DELETE FROM lovage_cursors").query().execute(&mut **transaction).await?;
-            Ok(())
+        self.in_write_time(async {
+            let mut transaction = self.begin().await?;
+            self.sql("DELETE FROM lovage_cursors").query().execute(&mut *transaction).await?;
+            Ok(transaction.commit().await?)
         })
         .await
     }

@@ -60,6 +60,14 @@ pub enum Entry {
 }
 
 impl Entry {
+    /// When the job ended.
+    pub fn finished(&self) -> UnixMs {
+        match self {
+            Self::Ended(ended) => ended.result.record.finished,
+            Self::Buried(buried) => buried.letter.buried,
+        }
+    }
+
     pub(crate) fn key(&self) -> Key {
         match self {
             Self::Ended(ended) => (ended.tenant.clone(), ended.result.record.id.clone()),
@@ -75,8 +83,8 @@ pub(crate) type Key = (TenantName, lovage_job::name::JobId);
 pub struct Batch {
     /// Results and dead letters.
     pub entries: Vec<Entry>,
-    /// How far this takes the reading.
-    pub advance: Option<Advance>,
+    /// How far this takes the reading of each stream.
+    pub advances: Vec<Advance>,
 }
 
 impl Advance {

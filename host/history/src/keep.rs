@@ -21,23 +21,25 @@ impl Store {
     /// The database does not answer.
     pub async fn expire(&self, tenant: &TenantName, before: UnixMs, at_most: u64) -> Result<u64, HistoryError> {
         let most = at_most.clamp(1, TOGETHER_MAX);
-        self.transact(async |transaction| {
+        self.in_write_time(async {
+            let mut transaction = self.begin().await?;
             let mut sql = self.sql("SELECT id FROM lovage_jobs WHERE tenant = ");
             sql.text(tenant.as_str()).push(" AND finished < ").int(int(before.0));
             sql.push(" ORDER BY finished, id LIMIT ").int(int(most));
-            let rows = sql.query().fetch_all(&mut **transaction).await?;
+            let rows = sql.query().fetch_all(&mut *transaction).await?;
             let ids = rows.iter().map(|row| Ok(Columns::new(row).text()?.unwrap_or_default()));
             let ids: Vec<String> = ids.collect::<Result<_, HistoryError>>()?;
             let mut old = BTreeMap::new();
             for some in ids.chunks(200) {
-                self.load(transaction, tenant, some, &mut old).await?;
+                self.load(&mut transaction, tenant, some, &mut old).await?;
             }
             let old: Vec<_> = old.values().collect();
-            self.delete(transaction, &old).await?;
+            self.delete(&mut transaction, &old).await?;
             let removed = u64::try_from(ids.len()).unwrap_or(u64::MAX);
             if removed < most {
-                self.expire_sums(transaction, tenant, int(before.0)).await?;
+                self.expire_sums(&mut transaction, tenant, int(before.0)).await?;
             }
+            transaction.commit().await?;
             Ok(removed)
         })
         .await
@@ -69,7 +71,12 @@ impl Store {
         if self.expire(tenant, UnixMs(u64::MAX), TOGETHER_MAX).await? == TOGETHER_MAX {
             return Ok(false);
         }
-        self.transact(async |transaction| self.forget_cursors(transaction, streams).await).await?;
+        self.in_write_time(async {
+            let mut transaction = self.begin().await?;
+            self.forget_cursors(&mut transaction, streams).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await?;
         Ok(true)
     }
 
@@ -96,24 +103,25 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn clear(&self) -> Result<(), HistoryError> {
-        self.transact(async |transaction| {
-            if self.engine == Engine::Postgres {
-                let all = "TRUNCATE lovage_cursors, lovage_jobs, lovage_attempts, lovage_tags, lovage_rollup, \
-                           lovage_rollup_workers";
-                transaction.execute(all).await?;
-                return Ok(());
-            }
-            for table in [
+        let all: &[&'static str] = match self.engine {
+            Engine::Postgres => &[
+                "TRUNCATE lovage_cursors, lovage_jobs, lovage_attempts, lovage_tags, lovage_rollup, lovage_rollup_workers",
+            ],
+            Engine::Sqlite | Engine::Mysql => &[
                 "DELETE FROM lovage_cursors",
                 "DELETE FROM lovage_jobs",
                 "DELETE FROM lovage_attempts",
                 "DELETE FROM lovage_tags",
                 "DELETE FROM lovage_rollup",
                 "DELETE FROM lovage_rollup_workers",
-            ] {
-                transaction.execute(table).await?;
+            ],
+        };
+        self.in_write_time(async {
+            let mut transaction = self.begin().await?;
+            for statement in all {
+                transaction.execute(*statement).await?;
             }
-            Ok(())
+            Ok(transaction.commit().await?)
         })
         .await
     }

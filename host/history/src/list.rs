@@ -85,9 +85,13 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn job(&self, tenant: &TenantName, id: &JobId) -> Result<Option<JobDetail>, HistoryError> {
-        let mut known = BTreeMap::new();
-        self.look(async |transaction| self.load(transaction, tenant, &[id.as_str().to_owned()], &mut known).await)
-            .await?;
+        let known = self.in_query_time(async {
+            let (mut transaction, mut known) = (self.look().await?, BTreeMap::new());
+            self.load(&mut transaction, tenant, &[id.as_str().to_owned()], &mut known).await?;
+            transaction.rollback().await?;
+            Ok(known)
+        });
+        let known = known.await?;
         Ok(known.into_values().next().map(|stored| stored.into_detail()))
     }
 }

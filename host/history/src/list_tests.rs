@@ -39,7 +39,7 @@ async fn all(store: &Store, scope: &Scope, filter: &JobFilter, limit: u32) -> Ve
 }
 
 async fn write(store: &Store, entries: Vec<Entry>) {
-    store.write(&Batch { entries, advance: None }).await.unwrap();
+    store.write(&Batch { entries, advances: Vec::new() }).await.unwrap();
 }
 
 #[tokio::test]

@@ -10,6 +10,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// A transaction; it comes to nothing where it is dropped.
+pub(crate) type Tx = Transaction<'static, Any>;
+
 /// How the database is used.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -53,9 +56,6 @@ impl Store {
         let connect = AnyConnectOptions::from_str(&url.to_sqlx())?.disable_statement_logging();
         let within = options.query_within;
         let mut first = in_time(within, AnyConnection::connect_with(&connect)).await?;
-        if engine == Engine::Sqlite {
-            first.execute("PRAGMA journal_mode = WAL").await?;
-        }
         in_time(options.migrate_within, async { Ok::<_, HistoryError>(schema::migrate(engine, &mut first).await) })
             .await??;
         first.close().await?;
@@ -92,39 +92,37 @@ impl Store {
         in_time(self.options.query_within, sql.query().fetch_optional(&self.pool)).await
     }
 
-    /// Looks at several things in one transaction, which changes nothing.
-    pub(crate) async fn look<T>(
+    /// What several questions together are given; `look` makes the transaction for them.
+    pub(crate) async fn in_query_time<T>(
         &self,
-        work: impl AsyncFnOnce(&mut Transaction<'static, Any>) -> Result<T, HistoryError>,
+        work: impl Future<Output = Result<T, HistoryError>>,
     ) -> Result<T, HistoryError> {
-        let looked = in_time(self.options.query_within, async {
-            let mut transaction = self.pool.begin().await?;
-            let found = work(&mut transaction).await?;
-            transaction.rollback().await?;
-            Ok::<_, HistoryError>(found)
-        });
-        looked.await
+        in_time(self.options.query_within, work).await
     }
 
-    /// Does all of `work` in one transaction, one writer after the other, or none of it.
-    pub(crate) async fn transact<T>(
+    /// What all writing of a batch is given; `begin` makes the transaction for it.
+    pub(crate) async fn in_write_time<T>(
         &self,
-        work: impl AsyncFnOnce(&mut Transaction<'static, Any>) -> Result<T, HistoryError>,
+        work: impl Future<Output = Result<T, HistoryError>>,
     ) -> Result<T, HistoryError> {
-        let limit = self.options.write_within;
-        let done = tokio::time::timeout(limit, async {
-            let mut transaction = match self.engine {
-                // a lock that is asked for only at the first write would be refused where another has written meanwhile
-                Engine::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
-                Engine::Postgres | Engine::Mysql => self.pool.begin().await?,
-            };
-            // the row that this changes is free again when the transaction ends
-            transaction.execute("UPDATE lovage_turn SET turn = turn + 1 WHERE id = 1").await?;
-            let done = work(&mut transaction).await?;
-            transaction.commit().await?;
-            Ok(done)
-        });
-        done.await.unwrap_or_else(|_| Err(HistoryError::late(limit)))
+        in_time(self.options.write_within, work).await
+    }
+
+    /// A transaction that only looks.
+    pub(crate) async fn look(&self) -> Result<Tx, HistoryError> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// A transaction that writes, one after the other, also those of other processes.
+    pub(crate) async fn begin(&self) -> Result<Tx, HistoryError> {
+        let mut transaction = match self.engine {
+            // a lock that is asked for only at the first write would be refused where another has written meanwhile
+            Engine::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
+            Engine::Postgres | Engine::Mysql => self.pool.begin().await?,
+        };
+        // the row that this changes is free again when the transaction ends
+        transaction.execute("UPDATE lovage_turn SET turn = turn + 1 WHERE id = 1").await?;
+        Ok(transaction)
     }
 }
 

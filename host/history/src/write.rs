@@ -7,17 +7,15 @@ use crate::error::HistoryError;
 use crate::merge::merge;
 use crate::rollup::Changes;
 use crate::row::Stored;
-use crate::sql::{Sql, int};
-use crate::store::Store;
+use crate::sql::{Engine, Sql, int};
+use crate::store::{Store, Tx};
 use lovage_job::name::TenantName;
 use lovage_job::outcome::{Meter, OutcomeKind};
-use sqlx::{Any, Transaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows in one statement: its arguments must fit into what the engines take.
 const TOGETHER: usize = 200;
 
-type Tx = Transaction<'static, Any>;
 type Jobs = BTreeMap<Key, Stored>;
 
 impl Store {
@@ -28,11 +26,12 @@ impl Store {
     /// ([`HistoryError::Refused`]: write it in parts and leave out what is refused), or has not read the stream as far as
     /// the batch begins ([`HistoryError::Gap`]: read on from the place it has).
     pub async fn write(&self, batch: &Batch) -> Result<(), HistoryError> {
-        self.transact(async |transaction| {
-            if let Some(advance) = &batch.advance {
-                self.move_on(transaction, advance).await?;
+        self.in_write_time(async {
+            let mut transaction = self.begin().await?;
+            for advance in &batch.advances {
+                self.move_on(&mut transaction, advance).await?;
             }
-            let old = self.known(transaction, &batch.entries).await?;
+            let old = self.known(&mut transaction, &batch.entries).await?;
             let mut new: Jobs = BTreeMap::new();
             for entry in &batch.entries {
                 let key = entry.key();
@@ -40,7 +39,8 @@ impl Store {
                 new.insert(key, merge(before, entry));
             }
             new.retain(|key, stored| old.get(key) != Some(stored));
-            self.replace(transaction, &old, &new).await
+            self.replace(&mut transaction, &old, &new).await?;
+            Ok(transaction.commit().await?)
         })
         .await
     }
@@ -147,12 +147,15 @@ impl Store {
         let tags: Vec<(&Stored, &String)> =
             jobs.iter().flat_map(|stored| stored.row.tags.iter().map(|tag| (*stored, tag))).collect();
         for some in tags.chunks(TOGETHER) {
-            let mut sql = self.sql("INSERT INTO lovage_tags (tenant, tag, finished, id) VALUES ");
+            let mut sql = self.sql(if self.engine == Engine::Mysql { "INSERT IGNORE" } else { "INSERT" });
+            sql.push(" INTO lovage_tags (tenant, tag, finished, id) VALUES ");
             for (index, (stored, tag)) in some.iter().enumerate() {
                 let row = &stored.row;
                 sql.push(if index == 0 { "(" } else { ", (" }).text(row.tenant.as_str()).push(", ").text(tag);
                 sql.push(", ").int(int(row.finished.0)).push(", ").text(row.id.as_str()).push(")");
             }
+            // labels of a job whose row somebody removed may be left
+            sql.push(if self.engine == Engine::Mysql { "" } else { " ON CONFLICT DO NOTHING" });
             sql.query().execute(&mut **transaction).await?;
         }
         self.insert_attempts(transaction, jobs).await
@@ -163,6 +166,14 @@ impl Store {
             .iter()
             .flat_map(|stored| stored.trail.iter().enumerate().map(|(position, attempt)| (*stored, position, attempt)))
             .collect();
+        let ids: BTreeSet<(&TenantName, &str)> =
+            attempts.iter().map(|(stored, ..)| (&stored.row.tenant, stored.row.id.as_str())).collect();
+        for (tenant, id) in ids {
+            // as with labels
+            let mut sql = self.sql("DELETE FROM lovage_attempts");
+            of_jobs(&mut sql, tenant, &[id.to_owned()]);
+            sql.query().execute(&mut **transaction).await?;
+        }
         for some in attempts.chunks(TOGETHER) {
             let mut sql = self.sql("INSERT INTO lovage_attempts (tenant, id, position, ");
             sql.join(&ATTEMPT, ", ").push(") VALUES ");

@@ -1,5 +1,7 @@
+-- This engine does not undo what makes tables; so all of it can be repeated after an end in the middle.
+
 -- What each job came to: one row a job, of its latest run.
-CREATE TABLE lovage_jobs (
+CREATE TABLE IF NOT EXISTS lovage_jobs (
     tenant VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     task VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -26,16 +28,16 @@ CREATE TABLE lovage_jobs (
     dead BIGINT NOT NULL,
     result_at BIGINT NOT NULL,
     letter_at BIGINT NOT NULL,
-    PRIMARY KEY (tenant, id)
+    PRIMARY KEY (tenant, id),
+    -- The orders that listings follow. Each query names one of them and is bounded within it.
+    INDEX lovage_jobs_finished (tenant, finished, id),
+    INDEX lovage_jobs_all (finished, tenant, id),
+    INDEX lovage_jobs_task (tenant, task, finished, id),
+    INDEX lovage_jobs_class (tenant, class, finished, id)
 ) ENGINE = InnoDB;
--- The orders that listings follow. Each query names one of them and is bounded within it.
-CREATE INDEX lovage_jobs_finished ON lovage_jobs (tenant, finished, id);
-CREATE INDEX lovage_jobs_all ON lovage_jobs (finished, tenant, id);
-CREATE INDEX lovage_jobs_task ON lovage_jobs (tenant, task, finished, id);
-CREATE INDEX lovage_jobs_class ON lovage_jobs (tenant, class, finished, id);
 
 -- Attempts of jobs that needed more than one, or failed.
-CREATE TABLE lovage_attempts (
+CREATE TABLE IF NOT EXISTS lovage_attempts (
     tenant VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     position BIGINT NOT NULL,
@@ -53,7 +55,7 @@ CREATE TABLE lovage_attempts (
 ) ENGINE = InnoDB;
 
 -- Labels, in the order of a listing by label.
-CREATE TABLE lovage_tags (
+CREATE TABLE IF NOT EXISTS lovage_tags (
     tenant VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     tag VARBINARY(512) NOT NULL,
     finished BIGINT NOT NULL,
@@ -62,7 +64,7 @@ CREATE TABLE lovage_tags (
 ) ENGINE = InnoDB;
 
 -- What charts read: sums by minute, hour and day, kept together with the rows.
-CREATE TABLE lovage_rollup (
+CREATE TABLE IF NOT EXISTS lovage_rollup (
     tenant VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     span_ms BIGINT NOT NULL,
     since BIGINT NOT NULL,
@@ -91,12 +93,12 @@ CREATE TABLE lovage_rollup (
     h14 BIGINT NOT NULL,
     h15 BIGINT NOT NULL,
     h16 BIGINT NOT NULL,
-    PRIMARY KEY (tenant, span_ms, since, task, version, queue, outcome)
+    PRIMARY KEY (tenant, span_ms, since, task, version, queue, outcome),
+    INDEX lovage_rollup_since (span_ms, since)
 ) ENGINE = InnoDB;
-CREATE INDEX lovage_rollup_since ON lovage_rollup (span_ms, since);
 
 -- The same by worker.
-CREATE TABLE lovage_rollup_workers (
+CREATE TABLE IF NOT EXISTS lovage_rollup_workers (
     tenant VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     span_ms BIGINT NOT NULL,
     since BIGINT NOT NULL,
@@ -106,20 +108,20 @@ CREATE TABLE lovage_rollup_workers (
     retried BIGINT NOT NULL,
     dead BIGINT NOT NULL,
     wall_us BIGINT NOT NULL,
-    PRIMARY KEY (tenant, span_ms, since, worker, outcome)
+    PRIMARY KEY (tenant, span_ms, since, worker, outcome),
+    INDEX lovage_rollup_workers_since (span_ms, since)
 ) ENGINE = InnoDB;
-CREATE INDEX lovage_rollup_workers_since ON lovage_rollup_workers (span_ms, since);
 
 -- How far each stream has been read.
-CREATE TABLE lovage_cursors (
+CREATE TABLE IF NOT EXISTS lovage_cursors (
     stream VARCHAR(80) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     created BIGINT NOT NULL,
     sequence BIGINT NOT NULL
 ) ENGINE = InnoDB;
 
 -- One row, which whoever writes changes first, so that writers go one after the other.
-CREATE TABLE lovage_turn (
+CREATE TABLE IF NOT EXISTS lovage_turn (
     id BIGINT NOT NULL PRIMARY KEY,
     turn BIGINT NOT NULL
 ) ENGINE = InnoDB;
-INSERT INTO lovage_turn (id, turn) VALUES (1, 0);
+INSERT IGNORE INTO lovage_turn (id, turn) VALUES (1, 0);
