@@ -8,6 +8,7 @@ use crate::capability::Ceiling;
 use crate::name::TenantName;
 use crate::unit::UnixMs;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The heaviest tenant.
 pub const WEIGHT_MAX: u32 = 100;
@@ -45,6 +46,9 @@ pub struct TenantRecord {
     /// How its users sign in at the broker.
     #[serde(default)]
     pub access: Access,
+    /// How long its jobs are kept in the history; nothing where the writer's own figure does.
+    #[serde(default, with = "crate::unit::span_option", skip_serializing_if = "Option::is_none")]
+    pub history: Option<Duration>,
 }
 
 impl TenantRecord {
@@ -59,6 +63,7 @@ impl TenantRecord {
             ceiling: Ceiling::default(),
             signatures: SignaturePolicy::default(),
             access: Access::None,
+            history: None,
         }
     }
 }

@@ -5,8 +5,9 @@ use clap::Args;
 use lovage_job::capability::{Ceiling, HostCeiling, HostError};
 use lovage_job::name::TenantName;
 use lovage_job::tenant::{TenantRecord, WEIGHT_MAX};
-use lovage_job::unit::{ByteSize, UnitError, UnixMs};
+use lovage_job::unit::{ByteSize, UnitError, UnixMs, parse_span};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// What a tenant may use, and what its tasks may be granted.
 #[derive(Debug, Clone, Default, Args)]
@@ -51,6 +52,9 @@ pub struct Settings {
     /// Bytes sent to and received from other hosts in a day of UTC.
     #[arg(long, value_name = "SIZE")]
     egress_per_day: Option<Bound<ByteSize>>,
+    /// How long its jobs are kept in the history, such as 30d; `none` is what the history's writer gives.
+    #[arg(long, value_name = "SPAN")]
+    history: Option<Bound<Span>>,
     /// Raise the ceiling of what its tasks may be granted: submit, keyvalue, blobstore, secrets, http=HOST (`*` is every
     /// public host) or scratch=SIZE; may be repeated.
     #[arg(long, value_name = "PART")]
@@ -74,6 +78,20 @@ where
         match text {
             "none" => Ok(Self(None)),
             text => text.parse().map(|value| Self(Some(value))).map_err(|error: T::Err| format!("{error}, nor `none`")),
+        }
+    }
+}
+
+/// A span of time that is not nothing.
+#[derive(Debug, Clone, Copy)]
+struct Span(Duration);
+
+impl FromStr for Span {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match parse_span(text).map_err(|error| error.to_string())? {
+            Duration::ZERO => Err(format!("{text:?} keeps nothing; give at least 1s")),
+            span => Ok(Self(span)),
         }
     }
 }
@@ -146,6 +164,7 @@ impl Settings {
             && self.components.is_none()
             && self.component_size.is_none()
             && self.egress_per_day.is_none()
+            && self.history.is_none()
             && self.allow.is_empty()
             && self.deny.is_empty()
     }
@@ -159,6 +178,9 @@ impl Settings {
         }
         if let Some(weight) = self.weight {
             record.weight = weight;
+        }
+        if let Some(Bound(span)) = self.history {
+            record.history = span.map(|Span(span)| span);
         }
         let quota = &mut record.quota;
         put(self.concurrency, &mut quota.concurrency);
@@ -239,7 +261,10 @@ mod tests {
             "--egress-per-day=none",
             "--keyvalue=2MiB",
             "--blobstore=3MiB",
+            "--history=30d",
         ]);
+        assert_eq!(record.history, Some(Duration::from_secs(30 * 86_400)));
+        assert_eq!(applied(&["--history=none"]).history, None);
         assert_eq!(record.weight, 3);
         let quota = &record.quota;
         assert_eq!((quota.concurrency, quota.queued, quota.queued_bytes), (Some(4), Some(5), Some(ByteSize::mib(6))));
@@ -267,6 +292,8 @@ mod tests {
             ("--weight=101", "101"),
             ("--concurrency=-1", "-1"),
             ("--payload=lots", "lots"),
+            ("--history=0s", "0s"),
+            ("--history=30", "30"),
             ("--allow=network", "parts are"),
             ("--allow=submit=1", "no value"),
             ("--deny=deterministic", "parts are"),

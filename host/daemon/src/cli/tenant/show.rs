@@ -8,6 +8,7 @@ use super::{given, open, told};
 use crate::nats::removal::streams_of;
 use lovage_job::name::TenantName;
 use lovage_job::tenant::{Access, Rights, TenantRecord};
+use lovage_job::unit::format_span;
 use serde_json::{Value, json};
 use std::fmt::Display;
 
@@ -34,7 +35,7 @@ pub(super) fn as_json(record: &TenantRecord) -> Value {
     json!({
         "tenant": record.tenant, "home": record.home, "created": record.created, "weight": record.weight,
         "quota": record.quota, "ceiling": record.ceiling, "signatures": record.signatures,
-        "access": given::access(record),
+        "access": given::access(record), "history": record.history.map(format_span),
     })
 }
 
@@ -74,6 +75,9 @@ pub(super) fn lines(record: &TenantRecord) -> Vec<String> {
     lines.push(line("tasks may", &if may.is_empty() { "nothing".to_owned() } else { may.join(", ") }));
     let signatures = &record.signatures;
     let must = if signatures.required { "required" } else { "not required" };
+    let kept =
+        record.history.map_or("as the history's writer says".to_owned(), |span| format!("for {}", format_span(span)));
+    lines.push(line("history kept", &kept));
     lines.push(line("signatures", &format!("{must}, {} keys", signatures.keys.len())));
     lines
 }
