@@ -15,6 +15,7 @@ pub mod config;
 pub mod counters;
 pub mod egress;
 pub mod errands;
+pub mod history;
 pub mod http;
 pub mod intake;
 pub mod lease;

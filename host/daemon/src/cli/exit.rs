@@ -8,7 +8,8 @@ use std::process::ExitCode;
 pub(super) const HELP: &str = "\
 Exit codes:
   0  done; with --wait, the job completed
-  1  the job ended otherwise: failed, out of fuel, timed out, cancelled, …
+  1  the job ended otherwise: failed, out of fuel, timed out, cancelled, …; what `history check`
+     compares differs
   2  wrong usage, or refused input: a bad name, file, schema or option
   3  the broker or a registry cannot be reached, or refuses
   4  there is no such job, task, version or dead letter
@@ -22,7 +23,7 @@ Exit codes:
 pub enum Exit {
     /// As asked.
     Done,
-    /// The job did not complete.
+    /// The job did not complete, or what was compared differs.
     JobFailed,
     /// The input is refused.
     Usage,

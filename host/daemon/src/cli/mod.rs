@@ -11,6 +11,7 @@ mod dev;
 mod ended;
 mod exit;
 mod group;
+mod history;
 mod input;
 mod job;
 mod key;
@@ -114,6 +115,8 @@ enum Command {
     Watch(watch::WatchArgs),
     Top(top::TopArgs),
     Audit(audit::AuditArgs),
+    #[command(subcommand)]
+    History(history::HistoryCommand),
     New(new::NewArgs),
     Completions(completions::CompletionsArgs),
     Bench(bench::BenchArgs),
@@ -191,6 +194,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, Failure> {
         Command::Schedule(command) => schedule::main(command, connection, output).await,
         Command::Audit(args) => audit::main(args, connection, output).await,
         Command::Top(args) => top::main(args, connection, output).await,
+        Command::History(command) => history::main(command, connection, output).await,
         Command::Watch(args) => watch::main(args, connection, output).await,
         Command::New(args) => new::main(&args, output),
         Command::Completions(args) => completions::main(&args, output),
