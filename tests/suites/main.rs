@@ -28,6 +28,7 @@ mod fairness;
 mod follow;
 mod groups;
 mod guests;
+mod history;
 mod hostile;
 mod http;
 mod isolation;

@@ -10,6 +10,7 @@
 mod browser;
 mod built;
 mod cli;
+mod database;
 mod environment;
 mod jobs;
 mod keeper;
@@ -28,6 +29,7 @@ pub use built::{
     beside_this_program, cargo, guest, guests_build, guests_folder, guests_target, lovage_binary, repository,
 };
 pub use cli::{Cli, Output};
+pub use database::{Database, Server as DatabaseServer, find_mariadbd, find_postgres};
 pub use environment::without_settings;
 pub use jobs::{Jobs, Plain};
 pub use keeper::{end_with_this_process, shared_cache};
