@@ -185,3 +185,19 @@ async fn a_job_is_shown_whole_and_writing_again_changes_nothing() {
     }
     assert_eq!(store.engine(), Engine::Sqlite);
 }
+
+/// Servers answer each request on a task of its own.
+#[test]
+fn questions_can_be_asked_on_tasks() {
+    fn sent<T: Send>(_: impl FnOnce() -> T) {}
+    fn asks<'a>(url: &'a DatabaseUrl, store: &'a Store, filter: &'a JobFilter, scope: &'a Scope, batch: &'a Batch) {
+        sent(|| async move {
+            let opened = Store::open(url, StoreOptions::default()).await?;
+            opened.write(batch).await?;
+            store.jobs(scope, filter, &page(1, None)).await?;
+            store.count(scope, filter, 1).await?;
+            store.status().await
+        });
+    }
+    let _compiles = asks;
+}

@@ -9,6 +9,7 @@ use crate::row::{Attempt, JobRow, Stored};
 use lovage_job::header;
 use lovage_job::outcome::{JobError, Meter};
 use lovage_job::subject::JobSubject;
+use lovage_job::trace::TraceContext;
 use lovage_job::trail::AttemptRecord;
 use lovage_job::unit::UnixMs;
 
@@ -64,7 +65,7 @@ fn of_result(ended: &Ended) -> Stored {
         worker: clean(&record.worker, WORKER_MAX),
         tags: tags(record.tags.iter().map(String::as_str)),
         dead: false,
-        trace_id: None,
+        trace_id: record.trace_id.clone().filter(|id| is_trace(id)),
     };
     let trail = attempts(&result.trail.0);
     Stored { row, error_more: more(result.error.as_ref()), trail, result_at: when(*at), letter_at: UnixMs(0) }
@@ -93,7 +94,7 @@ fn of_letter(buried: &Buried) -> Stored {
         worker: last.map(|last| clean(&last.worker, WORKER_MAX)).unwrap_or_default(),
         tags: tags(letter.headers.all(header::TAG)),
         dead: true,
-        trace_id: None,
+        trace_id: letter.headers.get(header::TRACE_PARENT).and_then(TraceContext::parse).map(|trace| trace.trace_id()),
     };
     let trail = attempts(&letter.trail.0);
     Stored { row, error_more: more(Some(&letter.error)), trail, result_at: UnixMs(0), letter_at: when(*at) }
@@ -116,6 +117,11 @@ fn attempts(trail: &[AttemptRecord]) -> Vec<Attempt> {
 /// Text that every engine stores: without NUL, and bounded.
 fn clean(text: &str, max: usize) -> String {
     text.chars().take(max).map(|c| if c == '\0' { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether a text is the name of a trace, as all of them are written.
+fn is_trace(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn message(error: Option<&JobError>) -> Option<String> {

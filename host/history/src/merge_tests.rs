@@ -68,11 +68,12 @@ fn hostile_texts_and_numbers_are_bounded() {
     record.tags = vec!["t\0".to_owned(); 40];
     record.finished = UnixMs(u64::MAX);
     record.attempt = u32::MAX;
+    record.trace_id = Some("é'".repeat(16));
     record.meter.fuel_used = u64::MAX;
     ended.result.error = Some(JobError::new(OutcomeKind::Failed, "\u{1f980}\0".repeat(10_000)));
     let Stored { row, error_more, .. } = all(&[Entry::Ended(ended)]);
     assert!(row.worker.chars().count() == WORKER_MAX && !row.worker.contains('\0'));
-    assert_eq!(row.tags, ["t\u{fffd}"]);
+    assert_eq!((row.tags, row.trace_id), (vec!["t\u{fffd}".to_owned()], None));
     assert!(row.finished.0 < 1 << 53 && row.attempts == 0x7fff_ffff && row.meter.fuel_used == 1 << 53);
     assert_eq!(row.error_message.unwrap().chars().count(), MESSAGE_MAX);
     let more = error_more.unwrap();

@@ -4,6 +4,7 @@ use crate::error::HistoryError;
 use crate::sql::Engine;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AnyConnection, Executor, migrate};
+use std::pin::Pin;
 use std::time::Duration;
 
 /// Where it is noted which migrations were applied; a name of our own, since the database may be shared.
@@ -30,14 +31,17 @@ pub(crate) fn version(engine: Engine) -> i64 {
 }
 
 /// Brings the tables up to date. Of several processes that do so at once, one does it and the others wait.
-pub(crate) async fn migrate(engine: Engine, connection: &mut AnyConnection) -> Result<(), HistoryError> {
+pub(crate) fn migrate(engine: Engine, connection: &mut AnyConnection) -> Migration<'_> {
     match engine {
         // holds a lock of its own, and undoes what it did not finish
-        Engine::Postgres => run(engine, connection).await,
-        Engine::Mysql => alone(connection).await,
-        Engine::Sqlite => in_turn(connection).await,
+        Engine::Postgres => run(engine, connection),
+        Engine::Mysql => Box::pin(alone(connection)),
+        Engine::Sqlite => Box::pin(in_turn(connection)),
     }
 }
+
+/// Boxed, since a compiler that is asked whether it is `Send` as it stands does not find out.
+pub(crate) type Migration<'a> = Pin<Box<dyn Future<Output = Result<(), HistoryError>> + Send + 'a>>;
 
 /// MariaDB does not take the lock that the library asks for; so this is one of our own. What another process did not
 /// finish is done again, which the files of migrations allow.
@@ -66,15 +70,19 @@ async fn in_turn(connection: &mut AnyConnection) -> Result<(), HistoryError> {
     }
 }
 
-async fn run(engine: Engine, connection: &mut AnyConnection) -> Result<(), HistoryError> {
-    match migrator(engine).run(&mut *connection).await {
-        Ok(()) => Ok(()),
-        Err(MigrateError::VersionMissing(has) | MigrateError::VersionTooNew(has, _)) => {
-            Err(HistoryError::Newer { has, knows: version(engine) })
+fn run(engine: Engine, connection: &mut AnyConnection) -> Migration<'_> {
+    Box::pin(async move {
+        // not `run`, whose type keeps all that waits for it from being `Send`
+        let migrator = migrator(engine);
+        match migrator.run_direct(None, connection, false).await {
+            Ok(()) => Ok(()),
+            Err(MigrateError::VersionMissing(has) | MigrateError::VersionTooNew(has, _)) => {
+                Err(HistoryError::Newer { has, knows: version(engine) })
+            }
+            Err(MigrateError::Execute(error)) => Err(execution(error)),
+            Err(error) => Err(HistoryError::Migration { reason: error.to_string() }),
         }
-        Err(MigrateError::Execute(error)) => Err(execution(error)),
-        Err(error) => Err(HistoryError::Migration { reason: error.to_string() }),
-    }
+    })
 }
 
 fn execution(error: sqlx::Error) -> HistoryError {

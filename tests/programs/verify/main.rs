@@ -14,8 +14,8 @@ use std::{env, ffi::OsString, process::ExitCode};
 use anyhow::Context;
 use lovage::server::NatsServer;
 use lovage_tests::{
-    beside_this_program, cargo, find_chromium, find_nats_server, find_promtool, find_registry, guests_build,
-    guests_folder, guests_target, repository, wasm,
+    beside_this_program, cargo, find_chromium, find_mariadbd, find_nats_server, find_postgres, find_promtool,
+    find_registry, guests_build, guests_folder, guests_target, repository, wasm,
 };
 use steps::{Steps, Stop};
 
@@ -98,6 +98,8 @@ fn verify(steps: &mut Steps, args: impl Iterator<Item = OsString>) -> Result<(),
 fn without_what_is_missing(steps: &Steps) -> Vec<&'static str> {
     let needed = [
         (find_registry().is_some(), "docker-registry", "registries", "LOVAGE_DOCKER_REGISTRY", "registry_oci::"),
+        (find_postgres().is_some(), "postgresql", "the history on PostgreSQL", "LOVAGE_POSTGRES", "on_postgres"),
+        (find_mariadbd().is_some(), "mariadb-server", "the history on MariaDB", "LOVAGE_MARIADBD", "on_mariadb"),
         (find_chromium().is_some(), "chromium", "the console in a browser", "LOVAGE_CHROMIUM", "console_"),
     ];
     let mut without = Vec::new();

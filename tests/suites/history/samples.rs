@@ -34,6 +34,7 @@ pub fn result(id: &str, finished: u64, outcome: OutcomeKind) -> JobResult {
         worker: "wörker".to_owned(),
         tags: vec!["red".to_owned(), "Größe ".to_owned()],
         payload: None,
+        trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
     };
     JobResult { record, error, trail, content_type: None, body: Vec::new() }
 }

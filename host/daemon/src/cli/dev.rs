@@ -15,6 +15,7 @@ use crate::server::{self, ProcessGroup, Running, StartOptions};
 use crate::telemetry::{self, LogFormat, Traces};
 use clap::Args;
 use lovage_client::ConnectOptions;
+use lovage_history::DatabaseUrl;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -127,12 +128,13 @@ async fn run(
     let mut users = Users::follow(server.store_dir(), operator, worker.tenants());
     users.apply(server)?;
     let connect = ConnectOptions { name: "lovage-dev-http".to_owned(), ..connect };
+    let history = DatabaseUrl::sqlite(server.store_dir().join("history.db"));
     let http = match args.http {
         Some(Http::Off) => None,
-        Some(Http::At(address)) => Some(serve::dev(address, connect, worker.metrics()).await?),
+        Some(Http::At(address)) => Some(serve::dev(address, connect, worker.metrics(), history).await?),
         None => {
             let port = if args.port == 0 { 0 } else { HTTP_PORT };
-            Some(serve::dev((Ipv4Addr::LOCALHOST, port).into(), connect, worker.metrics()).await?)
+            Some(serve::dev((Ipv4Addr::LOCALHOST, port).into(), connect, worker.metrics(), history).await?)
         }
     };
     tell(server, http.as_ref().map(HttpServer::url), keys, output)?;

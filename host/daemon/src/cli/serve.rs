@@ -3,8 +3,10 @@
 use super::compile::compiler_program;
 use super::connection::ConnectionArgs;
 use super::exit::OrExit;
+use super::history::KeepArgs;
 use super::worker::{Stops, default_cache};
 use super::{Exit, Failure, Output};
+use crate::history::WriterOptions;
 use crate::http::limits::Allowed;
 use crate::http::{HttpOptions, HttpServer, ServeError, TlsFiles};
 use crate::telemetry::{self, LogFormat, Source};
@@ -37,9 +39,11 @@ pub struct ServeArgs {
     /// A proxy in front ends TLS and passes on what callers send; what it says of the host is believed.
     #[arg(long, conflicts_with = "tls_cert")]
     behind_proxy: bool,
-    /// The database of the history: sqlite:FILE, postgres://… or mysql://….
+    /// The database of the history, which this server writes and reads: sqlite:FILE, postgres://… or mysql://….
     #[arg(long, value_name = "URL", env = "LOVAGE_HISTORY", hide_env_values = true)]
     history: Option<DatabaseUrl>,
+    #[command(flatten)]
+    history_keep: KeepArgs,
     #[command(flatten)]
     allowed: AllowedArgs,
     /// Where uploaded components are compiled to [default: the user's cache].
@@ -91,6 +95,7 @@ pub(super) async fn main(args: ServeArgs, connection: &ConnectionArgs, output: O
         allowed: args.allowed.allowed(),
         connect,
         history: args.history,
+        history_writer: args.history_keep.options(),
         uploads: uploads(args.cache_dir)?,
         sources: Vec::new(),
         metrics_tenants: args.metrics_per_tenant.map(usize::from),
@@ -127,6 +132,7 @@ pub(super) async fn dev(
     listen: SocketAddr,
     connect: ConnectOptions,
     worker: Arc<dyn Source>,
+    history: DatabaseUrl,
 ) -> Result<HttpServer, Failure> {
     let options = HttpOptions {
         listen,
@@ -135,7 +141,8 @@ pub(super) async fn dev(
         open: true,
         allowed: Allowed { rate: NonZeroU32::MIN.saturating_add(9_999), ..Allowed::default() },
         connect,
-        history: None,
+        history: Some(history),
+        history_writer: WriterOptions::default(),
         uploads: uploads(None)?,
         sources: vec![worker],
         metrics_tenants: None,

@@ -21,11 +21,15 @@ pub struct Lag {
     pub caught_up: u64,
     /// Why nothing can be read or written now.
     pub degraded: Option<String>,
+    /// Since when.
+    pub degraded_since: Option<UnixMs>,
 }
 
 impl Lag {
-    /// The age of the oldest entry that is not written yet; nothing is behind where it is zero.
+    /// The age of the oldest entry that is not written yet; nothing is behind where it is zero. While nothing can be read
+    /// or written, it is at least the time since then.
     pub fn age(&self, now: UnixMs) -> Duration {
-        self.oldest.map_or(Duration::ZERO, |oldest| now.since(oldest))
+        let since = self.oldest.into_iter().chain(self.degraded_since).min();
+        since.map_or(Duration::ZERO, |since| now.since(since))
     }
 }

@@ -5,7 +5,7 @@ use super::lag::Lag;
 use super::reader::Reader;
 use super::streams::{self, ReadError, Source};
 use async_nats::jetstream::Context;
-use lovage_history::{Advance, Batch, Entry, HistoryError, Store};
+use lovage_history::{Advance, Batch, DatabaseUrl, Entry, HistoryError, Store, StoreOptions};
 use lovage_job::unit::UnixMs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -51,9 +51,21 @@ impl Writer {
     /// Starts to write.
     pub fn start(js: Context, store: Store, options: WriterOptions) -> Self {
         let (lag, stop) = (Arc::<Mutex<Lag>>::default(), CancellationToken::new());
-        let keeper = Keeper::new(js.clone(), store.clone(), &options);
-        let work = Work { reader: Reader::new(js.clone()), js, store, options, lag: lag.clone(), keeper };
-        let task = tokio::spawn(work.run(stop.clone()));
+        let task = tokio::spawn(Work::new(js, store, options, lag.clone()).run(stop.clone()));
+        Self { lag, stop, task }
+    }
+
+    /// Starts to write into a database that may not be there yet, or not now: it is opened as soon as it can be.
+    pub fn start_at(js: Context, url: DatabaseUrl, options: WriterOptions) -> Self {
+        let (lag, stop) = (Arc::<Mutex<Lag>>::default(), CancellationToken::new());
+        let (told, ending) = (lag.clone(), stop.clone());
+        let task = tokio::spawn(async move {
+            let opened = tokio::select! {
+                store = opened(&url, &told) => store,
+                () = ending.cancelled() => return,
+            };
+            Work::new(js, opened, options, told).run(ending).await;
+        });
         Self { lag, stop, task }
     }
 
@@ -74,6 +86,28 @@ impl Writer {
         if let Err(error) = self.task.await {
             tracing::error!(error = %error, "the writer of the history ended by itself");
         }
+    }
+}
+
+/// Opens the database, however long it takes.
+async fn opened(url: &DatabaseUrl, lag: &Mutex<Lag>) -> Store {
+    let mut pause = PAUSES.0;
+    loop {
+        match Store::open(url, StoreOptions::default()).await {
+            Ok(store) => return store,
+            Err(error) => degraded(lag, &error),
+        }
+        pause = (pause * 2).min(PAUSES.1);
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Tells people once that the history is not written.
+fn degraded(lag: &Mutex<Lag>, fault: &dyn std::fmt::Display) {
+    let mut lag = lock(lag);
+    lag.degraded_since.get_or_insert_with(crate::clock::now);
+    if lag.degraded.replace(fault.to_string()).is_none() {
+        tracing::warn!(error = %fault, "the history is not written now; it catches up later, and no job is lost");
     }
 }
 
@@ -109,6 +143,11 @@ struct Pending {
 }
 
 impl Work {
+    fn new(js: Context, store: Store, options: WriterOptions, lag: Arc<Mutex<Lag>>) -> Self {
+        let keeper = Keeper::new(js.clone(), store.clone(), &options);
+        Self { reader: Reader::new(js.clone()), js, store, options, lag, keeper }
+    }
+
     async fn run(mut self, stop: CancellationToken) {
         let mut pause = PAUSES.0;
         loop {
@@ -120,7 +159,7 @@ impl Work {
                     if more { Duration::ZERO } else { self.options.every.max(begun.elapsed() * REST_TIMES) }
                 }
                 Err(fault) => {
-                    self.degraded(&fault);
+                    degraded(&self.lag, &fault);
                     pause = (pause * 2).min(PAUSES.1);
                     pause
                 }
@@ -249,15 +288,10 @@ impl Work {
     }
 
     fn well(&self) {
-        if lock(&self.lag).degraded.take().is_some() {
-            tracing::info!("the history is written again");
-        }
-    }
-
-    fn degraded(&self, fault: &Fault) {
         let mut lag = lock(&self.lag);
-        if lag.degraded.replace(fault.to_string()).is_none() {
-            tracing::warn!(error = %fault, "the history is not written now; it catches up later, and no job is lost");
+        lag.degraded_since = None;
+        if lag.degraded.take().is_some() {
+            tracing::info!("the history is written again");
         }
     }
 }

@@ -9,6 +9,7 @@ use super::site::{Parts, Site};
 use super::tls::{self, TlsError, TlsFiles};
 use super::upload::Uploads;
 use crate::clock::now;
+use crate::history::{Writer, WriterOptions};
 use crate::nats::tokens::Tokens;
 use crate::nats::topology::{self, TopologyConfig, TopologyError};
 use crate::ports::BrokerError;
@@ -50,6 +51,8 @@ pub struct HttpOptions {
     pub connect: ConnectOptions,
     /// The history, where one is kept.
     pub history: Option<DatabaseUrl>,
+    /// How it is written.
+    pub history_writer: WriterOptions,
     /// Where components that are uploaded are compiled to, and what compiles them.
     pub uploads: (std::path::PathBuf, (std::path::PathBuf, Vec<std::ffi::OsString>)),
     /// What tells its numbers beside the cluster, such as a worker of the same process.
@@ -156,7 +159,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 async fn run(options: HttpOptions, started: oneshot::Sender<Result<SocketAddr, ServeError>>, stop: CancellationToken) {
     let prepared = prepare(&options, &stop).await;
-    let (site, listener, tls) = match prepared {
+    let (site, listener, tls, writer) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             let _who_started_it_is_gone = started.send(Err(error));
@@ -170,9 +173,12 @@ async fn run(options: HttpOptions, started: oneshot::Sender<Result<SocketAddr, S
     if let Err(error) = serve(&options, site, listener, tls, stop).await {
         tracing::error!(error = %error, "the HTTP server ended");
     }
+    if let Some(writer) = writer {
+        writer.stop().await;
+    }
 }
 
-type Prepared = (Arc<Site>, std::net::TcpListener, Option<RustlsConfig>);
+type Prepared = (Arc<Site>, std::net::TcpListener, Option<RustlsConfig>, Option<Writer>);
 
 async fn prepare(options: &HttpOptions, stop: &CancellationToken) -> Result<Prepared, ServeError> {
     let tls = options.tls.as_ref().map(TlsFiles::read).transpose()?.map(RustlsConfig::from_config);
@@ -190,7 +196,13 @@ async fn prepare(options: &HttpOptions, stop: &CancellationToken) -> Result<Prep
     let listener = tokio::net::TcpListener::bind(options.listen).await;
     let listener = listener.map_err(|reason| ServeError::Bind { address: options.listen, reason })?.into_std()?;
     let (cache, compiler) = options.uploads.clone();
-    let cluster = Cluster::new(nats.clone(), options.metrics_tenants);
+    let mut cluster = Cluster::new(nats.clone(), options.metrics_tenants);
+    let start = |url: &DatabaseUrl| Writer::start_at(js.clone(), url.clone(), options.history_writer.clone());
+    let writer = options.history.as_ref().map(start);
+    if let Some(writer) = &writer {
+        let lag = writer.watch();
+        cluster = cluster.with_history_lag(Arc::new(move || Some(lag().age(now()))));
+    }
     let metrics = Metrics::new(options.sources.clone()).with_cluster(Arc::new(cluster));
     let site = Site::new(Parts {
         nats,
@@ -201,7 +213,7 @@ async fn prepare(options: &HttpOptions, stop: &CancellationToken) -> Result<Prep
         past: Past::new(options.history.clone()),
         stop: stop.clone(),
     });
-    Ok((Arc::new(site), listener, tls))
+    Ok((Arc::new(site), listener, tls, writer))
 }
 
 async fn serve(
