@@ -29,7 +29,8 @@ impl Dev {
         let args = ["dev", "--port", "0", "--http", "127.0.0.1:0", "--json", "--dir", dir.to_str().unwrap()];
         let process = Process::lovage("lovage dev", args, |command| {
             command.env("LOVAGE_CACHE", shared_cache());
-        });
+        })
+        .ends_in_order();
         let told = eventually("lovage dev to be ready", WITHIN, async || {
             let said = process.stdout();
             serde_json::from_str::<Value>(&said).map_err(|_| format!("{said} {}", process.stderr()))

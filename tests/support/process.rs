@@ -7,16 +7,18 @@ use std::{
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
-use crate::{environment, eventually_blocking, lovage_binary};
+use crate::{WITHIN, environment, eventually_blocking, lovage_binary};
 
 /// How much of the process's log a failing test prints.
 const LINES: usize = 60;
+/// How often an end is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A child process, killed when this is dropped; its standard error is printed when the test failed.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub struct Process {
     child: Child,
     name: String,
     folder: TempDir,
+    in_order: bool,
 }
 
 impl Process {
@@ -41,7 +44,14 @@ impl Process {
         command.args(args).stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
         change(&mut command);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Self { child, name: name.into(), folder }
+        Self { child, name: name.into(), folder, in_order: false }
+    }
+
+    /// Has it told to end, and waited for, when this is dropped: one that is killed leaves the server that it started.
+    #[must_use]
+    pub fn ends_in_order(mut self) -> Self {
+        self.in_order = true;
+        self
     }
 
     #[must_use]
@@ -125,6 +135,13 @@ impl Drop for Process {
             eprintln!("--- {} said last ---\n{}\n---", self.name, lines[from..].join("\n"));
         }
         // A panic here would hide the test's own.
+        if self.in_order && self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let _ = rustix::process::kill_process(Pid::from_child(&self.child), Signal::INT);
+            let until = Instant::now() + WITHIN;
+            while Instant::now() < until && self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+                thread::sleep(LOOK_EVERY);
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -14,7 +14,8 @@ fn dev(folder: &std::path::Path) -> (Process, String) {
     let args = ["dev", "--json", "--port", "0", "--dir", dir.to_str().unwrap()];
     let process = Process::lovage("dev", args, |command| {
         command.env("LOVAGE_NATS_SERVER", server);
-    });
+    })
+    .ends_in_order();
     let told = eventually_blocking("dev to listen", WITHIN, || {
         let told: Result<Value, _> = serde_json::from_str(&process.stdout());
         told.map_err(|error| error.to_string())
