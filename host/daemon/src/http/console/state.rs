@@ -23,8 +23,10 @@ const LOOK_IDLE: Duration = Duration::from_secs(15);
 const VISIT: Duration = Duration::from_secs(60);
 /// A look that takes longer is given up.
 const LOOK_WITHIN: Duration = Duration::from_secs(8);
-/// How long the first visitor waits for the first look.
-const FIRST_WITHIN: Duration = Duration::from_secs(3);
+/// How long the first visitor waits for the first look; what comes later the page gets by itself.
+const FIRST_WITHIN: Duration = Duration::from_millis(200);
+/// How long whoever changed something waits to see it.
+const SEEN_WITHIN: Duration = Duration::from_secs(3);
 /// How long the names of tenants are remembered.
 const NAMES_FRESH: Duration = Duration::from_secs(3);
 /// The most tenants to choose from.
@@ -80,7 +82,7 @@ impl State {
         let mut pictures = self.picture.subscribe();
         pictures.mark_unchanged();
         self.again.notify_one();
-        let _seen_later_otherwise = tokio::time::timeout(FIRST_WITHIN, pictures.changed()).await;
+        let _seen_later_otherwise = tokio::time::timeout(SEEN_WITHIN, pictures.changed()).await;
     }
 
     /// The names of all tenants.

@@ -76,7 +76,7 @@ pub async fn show(visit: Visit) -> Answer {
         (true, Some(_)) => None,
     };
     let template = Page {
-        cards: cards(&visit, &shell, picture.as_deref(), known),
+        cards: cards(&visit, &shell, picture.as_deref(), known.map(|past| (past, span))),
         spans: SPANS.iter().map(|one| (one.value, one.label, one.value == span.value)).collect(),
         span_label: span.label,
         tasks_none: tasks_none && visit.tenants.len() < 2,
@@ -107,22 +107,21 @@ async fn past(visit: &Visit, store: &Store, span: Span) -> Option<Past> {
     }
 }
 
-fn cards(visit: &Visit, shell: &Shell, picture: Option<&Picture>, past: Option<&Past>) -> Vec<Card> {
+fn cards(visit: &Visit, shell: &Shell, picture: Option<&Picture>, past: Option<(&Past, Span)>) -> Vec<Card> {
     let card = |label, figure, class, link| Card { class, figure, label, link };
     let mut cards = Vec::new();
-    if let Some(past) = past {
-        let rate = past.buckets.iter().rev().nth(1).or(past.buckets.last());
-        let rate = rate.map_or(0.0, |bucket| (bucket.completed + bucket.failed + bucket.other) as f64 / 60.0);
+    if let Some((past, span)) = past {
+        // the step that goes on is only a part of one
+        let last = past.buckets.iter().rev().nth(1).or(past.buckets.last());
+        let jobs = last.map_or(0, |bucket| bucket.completed + bucket.failed + bucket.other);
+        let rate = jobs as f64 / (span.step * 60) as f64;
         let (mut ended, mut failed, mut latency) = (0, 0, Histogram::default());
         for bucket in &past.buckets {
             ended += bucket.completed + bucket.failed + bucket.other;
             failed += bucket.failed;
             latency.add(&bucket.latency);
         }
-        let rate = if past.buckets.len() < 100 { rate } else { 0.0 };
-        if rate > 0.0 {
-            cards.push(card("jobs, last full minute", Unit::PerSecond.text(rate), "", String::new()));
-        }
+        cards.push(card("jobs a second, lately", Unit::PerSecond.text(rate), "", String::new()));
         cards.push(card("jobs ended", text::count(ended), "", shell.link("/jobs")));
         let class = if failed * 20 > ended { "bad" } else { "" };
         cards.push(card("failed", text::share(failed, ended), class, String::new()));
