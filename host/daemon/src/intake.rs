@@ -107,6 +107,23 @@ impl Drop for Turn {
     }
 }
 
+/// A thread that waits for jobs, for as long as it does: it may be told otherwise meanwhile.
+struct Hungry<'a>(&'a Intake);
+
+impl<'a> Hungry<'a> {
+    fn new(intake: &'a Intake) -> Self {
+        intake.lock().become_hungry();
+        Self(intake)
+    }
+}
+
+impl Drop for Hungry<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.0.lock();
+        inner.hungry = inner.hungry.saturating_sub(1);
+    }
+}
+
 /// Which jobs are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Which {
@@ -152,7 +169,8 @@ impl Intake {
         SourceHandle::new(self.clone(), place, taken)
     }
 
-    /// Takes between 1 and `room` jobs; waits for the first. Nothing once the buffer is closed.
+    /// Takes between 1 and `room` jobs; waits for the first. Nothing once the buffer is closed. May be dropped while it
+    /// waits, and takes nothing then.
     pub async fn take(self: &Arc<Self>, room: usize) -> Option<Vec<Taken>> {
         loop {
             let arrived = self.arrived.notified();
@@ -163,10 +181,9 @@ impl Intake {
             if !jobs.is_empty() {
                 return Some(jobs);
             }
-            self.lock().become_hungry();
+            let hungry = Hungry::new(self);
             arrived.await;
-            let mut inner = self.lock();
-            inner.hungry = inner.hungry.saturating_sub(1);
+            drop(hungry);
         }
     }
 

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::LocalSet;
 
 /// Settlements that wait to go out; more of them keep their permits.
@@ -69,6 +69,7 @@ impl Guests {
             let room = room::part(config.concurrency, number, count).max(1);
             let permits = Arc::new(Semaphore::new(room));
             let keeping = all.clone().keep(permits.clone(), room, (number, count));
+            let wants = all.changes();
             let (intake, shared) = (intake.clone(), shared.clone());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("guests-{number}")).spawn(move || {
@@ -77,7 +78,7 @@ impl Guests {
                 // beside the guests, which give way in turns: what is blocked on is looked at only once in many turns
                 let keeping = set.spawn_local(keeping);
                 let serving = set.spawn_local(async move {
-                    serve(&intake, shared, (permits, room), keeping).await;
+                    serve(&intake, shared, (permits, room), (keeping, wants)).await;
                 });
                 if let Err(error) = set.block_on(&runtime, serving) {
                     std::panic::resume_unwind(error.into_panic());
@@ -122,13 +123,25 @@ async fn serve<B: Broker, T: Tasks>(
     intake: &Arc<Intake>,
     shared: Arc<Shared<B, T>>,
     (permits, room): (Arc<Semaphore>, usize),
-    keeping: tokio::task::JoinHandle<()>,
+    (keeping, mut wants): (tokio::task::JoinHandle<()>, watch::Receiver<usize>),
 ) {
     let (ended, endings) = mpsc::channel(SETTLEMENTS_WAITING);
     let settling = tokio::task::spawn_local(settle(shared.clone(), endings));
     let shared = Rc::new(shared);
     while let Ok(first) = permits.clone().acquire_owned().await {
-        let Some(jobs) = intake.take(1 + permits.available_permits()).await else { break };
+        let taken = tokio::select! {
+            biased;
+            // the place that it waits with may be one that is to be kept back now
+            changed = wants.changed(), if wants.has_changed().is_ok() => {
+                drop(first);
+                if changed.is_ok() {
+                    tokio::task::yield_now().await;
+                }
+                continue;
+            }
+            taken = intake.take(1 + permits.available_permits()) => taken,
+        };
+        let Some(jobs) = taken else { break };
         let mut first = Some(first);
         for Taken { job, turn } in jobs {
             let permit = match first.take() {

@@ -39,6 +39,11 @@ impl Room {
         self.wanted.send_replace(wanted.clamp(1, self.most));
     }
 
+    /// Tells of every change.
+    pub(super) fn changes(&self) -> watch::Receiver<usize> {
+        self.wanted.subscribe()
+    }
+
     /// Gives every place out again, so that the threads see that they are to end.
     pub(super) fn open(&self) {
         self.wanted.send_replace(self.most);
