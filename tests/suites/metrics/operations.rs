@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
+use futures::TryStreamExt;
 use lovage::telemetry::{Format, Metrics, cluster::Cluster, names};
 use lovage_client::Client;
+use lovage_job::subject::asset;
 use lovage_tests::{Nats, WITHIN, Worker, eventually, repository};
 use serde_json::{Value, json};
 
@@ -147,6 +149,11 @@ async fn troubled(client: &Client, address: std::net::SocketAddr) -> (Scrape, Sc
         run(client, job("broken").retries(0)).await;
     }
     client.quiet_worker(&"worker".parse().unwrap()).await.unwrap();
+    eventually("the worker's last requests to be gone", WITHIN, async || match requests(client).await {
+        0 => Ok(()),
+        waiting => Err(format!("{waiting} requests for jobs")),
+    })
+    .await;
     for queue in ["default", "unheard-of"] {
         for _ in 0..3 {
             client.submit(job("one").queue(queue.parse().unwrap())).await.unwrap();
@@ -160,6 +167,13 @@ async fn troubled(client: &Client, address: std::net::SocketAddr) -> (Scrape, Sc
     })
     .await;
     (Scrape::of(address).await, cluster)
+}
+
+/// Requests for jobs that the broker holds: one of before a pause would still be answered.
+async fn requests(client: &Client) -> usize {
+    let jetstream = async_nats::jetstream::new(client.nats().clone());
+    let stream = jetstream.get_stream(asset::jobs(client.tenant())).await.unwrap();
+    stream.consumers().try_fold(0, async |sum, consumer| Ok(sum + consumer.num_waiting)).await.unwrap()
 }
 
 async fn disconnected(nats: &mut Nats, client: &Client, address: std::net::SocketAddr) -> (Scrape, Scrape) {
