@@ -7,6 +7,7 @@
 
 mod room;
 
+use room::Part;
 pub use room::Room;
 
 use super::{Shared, attempt};
@@ -16,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 /// Settlements that wait to go out; more of them keep their permits.
@@ -66,10 +67,8 @@ impl Guests {
         let mut threads = Vec::with_capacity(count);
         let all = Room::new(config);
         for number in 0..count {
-            let room = room::part(config.concurrency, number, count).max(1);
-            let permits = Arc::new(Semaphore::new(room));
-            let keeping = all.clone().keep(permits.clone(), room, (number, count));
-            let wants = all.changes();
+            let part = all.part(number, count);
+            let keeping = part.clone().keep();
             let (intake, shared) = (intake.clone(), shared.clone());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("guests-{number}")).spawn(move || {
@@ -78,7 +77,7 @@ impl Guests {
                 // beside the guests, which give way in turns: what is blocked on is looked at only once in many turns
                 let keeping = set.spawn_local(keeping);
                 let serving = set.spawn_local(async move {
-                    serve(&intake, shared, (permits, room), (keeping, wants)).await;
+                    serve(&intake, shared, part, keeping).await;
                 });
                 if let Err(error) = set.block_on(&runtime, serving) {
                     std::panic::resume_unwind(error.into_panic());
@@ -122,23 +121,27 @@ fn give_way() {
 async fn serve<B: Broker, T: Tasks>(
     intake: &Arc<Intake>,
     shared: Arc<Shared<B, T>>,
-    (permits, room): (Arc<Semaphore>, usize),
-    (keeping, mut wants): (tokio::task::JoinHandle<()>, watch::Receiver<usize>),
+    part: Part,
+    keeping: tokio::task::JoinHandle<()>,
 ) {
+    let (permits, mut wants) = (part.permits.clone(), part.changes());
     let (ended, endings) = mpsc::channel(SETTLEMENTS_WAITING);
     let settling = tokio::task::spawn_local(settle(shared.clone(), endings));
     let shared = Rc::new(shared);
     while let Ok(first) = permits.clone().acquire_owned().await {
+        wants.mark_unchanged();
+        if part.owes() {
+            drop(first);
+            tokio::task::yield_now().await;
+            continue;
+        }
         let taken = tokio::select! {
             biased;
             // the place that it waits with may be one that is to be kept back now
-            changed = wants.changed(), if wants.has_changed().is_ok() => {
-                drop(first);
-                if changed.is_ok() {
-                    tokio::task::yield_now().await;
-                }
-                continue;
-            }
+            changed = wants.changed(), if wants.has_changed().is_ok() => match changed {
+                Ok(()) => continue,
+                Err(_) => break,
+            },
             taken = intake.take(1 + permits.available_permits()) => taken,
         };
         let Some(jobs) = taken else { break };
@@ -160,7 +163,7 @@ async fn serve<B: Broker, T: Tasks>(
     keeping.abort();
     // what it kept comes back with its end, which an abort makes sure of
     let _aborted = keeping.await;
-    let all = u32::try_from(room).unwrap_or(u32::MAX);
+    let all = u32::try_from(part.size).unwrap_or(u32::MAX);
     let _every_attempt_ended = permits.acquire_many(all).await;
     drop(ended);
     let _every_settlement_is_under_way = settling.await;

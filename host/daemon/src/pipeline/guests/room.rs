@@ -5,6 +5,7 @@
 
 use super::GuestsConfig;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// The part of `all` attempts that thread `number` of `count` runs; the first threads take what does not divide evenly.
@@ -39,27 +40,59 @@ impl Room {
         self.wanted.send_replace(wanted.clamp(1, self.most));
     }
 
-    /// Tells of every change.
-    pub(super) fn changes(&self) -> watch::Receiver<usize> {
-        self.wanted.subscribe()
-    }
-
     /// Gives every place out again, so that the threads see that they are to end.
     pub(super) fn open(&self) {
         self.wanted.send_replace(self.most);
     }
 
-    /// Keeps back, on thread `number` of `count`, what may not be given out. Ends with the thread.
-    pub(super) async fn keep(self, permits: Arc<Semaphore>, room: usize, (number, count): (usize, usize)) {
-        let mut wants = self.wanted.subscribe();
+    /// The part of thread `number` of `count`.
+    pub(super) fn part(&self, number: usize, count: usize) -> Part {
+        let size = part(self.most, number, count).max(1);
+        let (permits, kept) = (Arc::new(Semaphore::new(size)), Arc::default());
+        Part { all: self.clone(), permits, size, place: (number, count), kept }
+    }
+}
+
+/// The places of one thread.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    all: Room,
+    /// One for each place that may be given out.
+    pub(super) permits: Arc<Semaphore>,
+    /// How many there are.
+    pub(super) size: usize,
+    place: (usize, usize),
+    /// How many are kept back.
+    kept: Arc<AtomicUsize>,
+}
+
+impl Part {
+    fn back(&self, wanted: usize) -> usize {
+        let (number, count) = self.place;
+        self.size.saturating_sub(part(wanted, number, count))
+    }
+
+    /// Whether more is to be kept back than is: whoever holds a place and has not begun with it gives it up.
+    pub(super) fn owes(&self) -> bool {
+        self.kept.load(Ordering::Acquire) < self.back(self.all.now())
+    }
+
+    /// Tells of every change.
+    pub(super) fn changes(&self) -> watch::Receiver<usize> {
+        self.all.wanted.subscribe()
+    }
+
+    /// Keeps back what may not be given out. Ends with the thread.
+    pub(super) async fn keep(self) {
+        let mut wants = self.changes();
         let mut kept: Vec<OwnedSemaphorePermit> = Vec::new();
         loop {
-            let wanted = *wants.borrow_and_update();
-            let back = room.saturating_sub(part(wanted, number, count));
+            let back = self.back(*wants.borrow_and_update());
             kept.truncate(back);
+            self.kept.store(kept.len(), Ordering::Release);
             tokio::select! {
                 // in its turn, before the attempts that are yet to come
-                permit = permits.clone().acquire_owned(), if kept.len() < back => match permit {
+                permit = self.permits.clone().acquire_owned(), if kept.len() < back => match permit {
                     Ok(permit) => kept.push(permit),
                     Err(_) => return,
                 },
@@ -83,15 +116,17 @@ mod tests {
     #[tokio::test]
     async fn places_are_kept_back_as_they_come_free_and_given_out_again() {
         let room = Room::new(GuestsConfig { concurrency: 4, threads: 1 });
-        let permits = Arc::new(Semaphore::new(4));
+        let part = room.part(0, 1);
+        let permits = part.permits.clone();
         let busy: Vec<_> = (0..3).map(|_| permits.clone().try_acquire_owned().unwrap()).collect();
-        let keeping = tokio::spawn(room.clone().keep(permits.clone(), 4, (0, 1)));
+        let keeping = tokio::spawn(part.clone().keep());
         room.set(2);
+        assert!(part.owes());
         while permits.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
         drop(busy);
-        while permits.available_permits() != 2 {
+        while permits.available_permits() != 2 || part.owes() {
             tokio::task::yield_now().await;
         }
         room.set(9);
