@@ -8,7 +8,7 @@ use crate::rollup::{SPANS_MS, pieces};
 use crate::sql::{Sql, int, uint};
 use crate::store::Store;
 use crate::sums;
-use lovage_job::outcome::OutcomeKind;
+use lovage_job::outcome::{OutcomeKind, Tally};
 use lovage_job::unit::UnixMs;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -250,21 +250,9 @@ fn steps(columns: &mut Columns<'_>) -> Result<Histogram, HistoryError> {
 
 /// A number of jobs as completed, failed and other.
 fn sorted(outcome: OutcomeKind, jobs: u64) -> (u64, u64, u64) {
-    match outcome {
-        OutcomeKind::Completed => (jobs, 0, 0),
-        OutcomeKind::Cancelled | OutcomeKind::Expired | OutcomeKind::Skipped | OutcomeKind::Snoozed => (0, 0, jobs),
-        OutcomeKind::Failed
-        | OutcomeKind::Trapped
-        | OutcomeKind::OutOfFuel
-        | OutcomeKind::OutOfMemory
-        | OutcomeKind::StackOverflow
-        | OutcomeKind::TimedOut
-        | OutcomeKind::OutputTooLarge
-        | OutcomeKind::BadInput
-        | OutcomeKind::BadComponent
-        | OutcomeKind::HostFault
-        | OutcomeKind::UnknownTask
-        | OutcomeKind::Undecodable
-        | OutcomeKind::Quarantined => (0, jobs, 0),
+    match outcome.tally() {
+        Tally::Completed => (jobs, 0, 0),
+        Tally::Failed => (0, jobs, 0),
+        Tally::Other => (0, 0, jobs),
     }
 }

@@ -146,7 +146,39 @@ pub enum OutcomeKind {
     Quarantined,
 }
 
+/// What an end counts as, where ends are summed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tally {
+    /// The job completed.
+    Completed,
+    /// Something went wrong.
+    Failed,
+    /// Neither: someone or something decided that the job does not run, or not now.
+    Other,
+}
+
 impl OutcomeKind {
+    /// What an end of this kind counts as.
+    pub fn tally(self) -> Tally {
+        match self {
+            Self::Completed => Tally::Completed,
+            Self::Cancelled | Self::Expired | Self::Skipped | Self::Snoozed => Tally::Other,
+            Self::Failed
+            | Self::Trapped
+            | Self::OutOfFuel
+            | Self::OutOfMemory
+            | Self::StackOverflow
+            | Self::TimedOut
+            | Self::OutputTooLarge
+            | Self::BadInput
+            | Self::BadComponent
+            | Self::HostFault
+            | Self::UnknownTask
+            | Self::Undecodable
+            | Self::Quarantined => Tally::Failed,
+        }
+    }
+
     /// Every kind, in the order of tables.
     pub const ALL: [OutcomeKind; 18] = [
         Self::Completed,

@@ -1,7 +1,7 @@
 //! Figures, spans and states in words for people.
 
 use jiff::Timestamp;
-use lovage_job::outcome::OutcomeKind;
+use lovage_job::outcome::{OutcomeKind, Tally};
 use lovage_job::unit::UnixMs;
 use std::time::Duration;
 
@@ -87,22 +87,10 @@ pub fn share(part: u64, whole: u64) -> String {
 
 /// The class of an outcome's mark.
 pub fn class_of(outcome: OutcomeKind) -> &'static str {
-    match outcome {
-        OutcomeKind::Completed => "ok",
-        OutcomeKind::Cancelled | OutcomeKind::Skipped | OutcomeKind::Expired | OutcomeKind::Snoozed => "warn",
-        OutcomeKind::Failed
-        | OutcomeKind::Trapped
-        | OutcomeKind::OutOfFuel
-        | OutcomeKind::OutOfMemory
-        | OutcomeKind::StackOverflow
-        | OutcomeKind::TimedOut
-        | OutcomeKind::OutputTooLarge
-        | OutcomeKind::BadInput
-        | OutcomeKind::BadComponent
-        | OutcomeKind::HostFault
-        | OutcomeKind::UnknownTask
-        | OutcomeKind::Undecodable
-        | OutcomeKind::Quarantined => "bad",
+    match outcome.tally() {
+        Tally::Completed => "ok",
+        Tally::Failed => "bad",
+        Tally::Other => "warn",
     }
 }
 

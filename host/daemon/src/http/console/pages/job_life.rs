@@ -3,7 +3,7 @@
 use super::super::text;
 use lovage_client::JobState;
 use lovage_history::{Attempt, JobDetail};
-use lovage_job::outcome::{Meter, OutcomeKind};
+use lovage_job::outcome::{Meter, OutcomeKind, Tally};
 use lovage_job::result::JobResult;
 use lovage_job::trail::{AttemptRecord, Trail};
 use lovage_job::unit::UnixMs;
@@ -41,10 +41,10 @@ pub fn meter(meter: &Meter) -> String {
 
 fn attempt(number: u32, outcome: OutcomeKind, started: UnixMs, used: &Meter) -> Step {
     Step {
-        class: match text::class_of(outcome) {
-            "ok" => "ok",
-            "warn" => "",
-            _ => "bad",
+        class: match outcome.tally() {
+            Tally::Completed => "ok",
+            Tally::Failed => "bad",
+            Tally::Other => "",
         },
         title: format!("attempt {number}: {}", outcome.as_str()),
         at: Some(started),
