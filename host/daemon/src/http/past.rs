@@ -44,23 +44,12 @@ impl Past {
         if failed.is_some_and(|at| at.elapsed() < REST) {
             return Err(unavailable());
         }
-        let url = url.clone();
-        let open = || apart(async move || Store::open(&url, StoreOptions::default()).await);
-        let opened = self.store.get_or_try_init(open).await;
+        let opened = self.store.get_or_try_init(|| Store::open(url, StoreOptions::default())).await;
         if opened.is_err() {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
-        opened
+        Ok(opened?)
     }
-}
-
-/// Asks the history on a thread for what may block.
-pub async fn apart<T: Send + 'static>(
-    ask: impl AsyncFnOnce() -> Result<T, HistoryError> + Send + 'static,
-) -> Result<T, Problem> {
-    let runtime = tokio::runtime::Handle::current();
-    let asked = tokio::task::spawn_blocking(move || runtime.block_on(ask())).await;
-    Ok(asked.map_err(Problem::internal)??)
 }
 
 fn unavailable() -> Problem {

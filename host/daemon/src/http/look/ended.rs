@@ -4,7 +4,6 @@ use super::jobs::{EndView, ErrorView, JobDetailView, JobView, state_name};
 use super::payload::PayloadView;
 use crate::http::auth::{Caller, Role};
 use crate::http::page::{self, Page};
-use crate::http::past::apart;
 use crate::http::problem::{Code, Problem};
 use crate::http::site::Site;
 use lovage_client::ListState;
@@ -83,8 +82,7 @@ pub(super) async fn list(
     let bad = |_| Problem::new(Code::BadCursor, "give `next` of the page before, as it is");
     let after = after.map(str::parse::<Cursor>).transpose().map_err(bad)?;
     let limit = u32::try_from(limit).unwrap_or(page::LIMIT_MAX);
-    let (store, scope, filter) = (store.clone(), Scope::Tenant(tenant.clone()), filter.clone());
-    let page = apart(async move || store.jobs(&scope, &filter, &PageRequest { limit, after }).await).await?;
+    let page = store.jobs(&Scope::Tenant(tenant.clone()), filter, &PageRequest { limit, after }).await?;
     Ok(Page { items: page.items.iter().map(view).collect(), next: page.next.map(|cursor| cursor.to_string()) })
 }
 
@@ -98,8 +96,7 @@ pub(super) async fn job(
     if !site.past.is_kept() {
         return Ok(None);
     }
-    let (store, tenant, id) = (site.past.store().await?.clone(), tenant.clone(), id.clone());
-    let found = apart(async move || store.job(&tenant, &id).await).await?;
+    let found = site.past.store().await?.job(tenant, id).await?;
     Ok(found.map(|found| detail(caller, found)))
 }
 
@@ -148,9 +145,8 @@ pub async fn series(
     (filter, stretch, step): (&SeriesFilter, Stretch, Duration),
 ) -> Result<Vec<BucketView>, Problem> {
     site.enter(caller, tenant, Role::Viewer).await?;
-    let (store, scope, filter) = (site.past.store().await?.clone(), Scope::Tenant(tenant.clone()), filter.clone());
-    let ask = async move || store.series(&scope, &filter, (stretch.from, stretch.to), step).await;
-    let buckets = apart(ask).await?;
+    let (store, scope) = (site.past.store().await?, Scope::Tenant(tenant.clone()));
+    let buckets = store.series(&scope, filter, (stretch.from, stretch.to), step).await?;
     Ok(buckets.iter().map(bucket).collect())
 }
 
@@ -179,9 +175,8 @@ pub async fn breakdown(
     (filter, stretch, by): (&SeriesFilter, Stretch, Dimension),
 ) -> Result<Vec<ShareView>, Problem> {
     site.enter(caller, tenant, Role::Viewer).await?;
-    let (store, scope, filter) = (site.past.store().await?.clone(), Scope::Tenant(tenant.clone()), filter.clone());
-    let ask = async move || store.breakdown(&scope, &filter, (stretch.from, stretch.to), by).await;
-    let shares = apart(ask).await?;
+    let (store, scope) = (site.past.store().await?, Scope::Tenant(tenant.clone()));
+    let shares = store.breakdown(&scope, filter, (stretch.from, stretch.to), by).await?;
     let view = |share: Share| {
         let Share { label, completed, failed, other, retried, dead, .. } = share;
         ShareView { label, completed, failed, other, retried, dead }

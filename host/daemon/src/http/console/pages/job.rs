@@ -6,7 +6,6 @@ use super::super::shell::Shell;
 use super::super::text::{self, filters};
 use super::super::visit::Visit;
 use super::job_life::{self, Step};
-use crate::http::past::apart;
 use crate::http::problem::Problem;
 use askama::Template;
 use axum::extract::Path;
@@ -121,10 +120,7 @@ pub async fn show(visit: Visit, Path((tenant, id)): Path<(String, String)>) -> A
 async fn know(visit: &Visit, client: &Client, tenant: &TenantName, id: &JobId) -> Result<Known, Problem> {
     let state = client.find(id).await.map_err(Problem::broker)?;
     let detail = match visit.history().await {
-        Some(store) => {
-            let (store, tenant, id) = (store.clone(), tenant.clone(), id.clone());
-            apart(async move || store.job(&tenant, &id).await).await?
-        }
+        Some(store) => store.job(tenant, id).await?,
         None => None,
     };
     let letter = match client.dead_show(id).await {
