@@ -30,6 +30,7 @@ pub mod registry;
 pub mod runners;
 pub mod secrets;
 pub mod server;
+mod stat;
 pub mod steer;
 pub mod storage;
 pub mod telemetry;

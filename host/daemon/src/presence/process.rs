@@ -1,5 +1,6 @@
 //! What this process takes of its machine, as the kernel counts it. Where that cannot be told, nothing is.
 
+use crate::stat::Stat;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,7 @@ struct Sample {
 impl Processor {
     /// Cores that were busy lately, in thousandths; nothing when it is asked for the first time.
     pub fn millicores(&self) -> Option<u64> {
-        self.measure(Instant::now(), ticks(&std::fs::read_to_string("/proc/self/stat").ok()?)?)
+        self.measure(Instant::now(), Stat::read()?.ticks)
     }
 
     fn measure(&self, at: Instant, ticks: u64) -> Option<u64> {
@@ -53,14 +54,6 @@ fn memory(status: &str) -> Option<u64> {
     Some(kib.saturating_mul(1024))
 }
 
-/// Ticks in user and in system mode: fields 14 and 15, counted after the name, which may hold anything.
-fn ticks(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace().skip(11);
-    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    user.checked_add(system)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,11 +61,11 @@ mod tests {
     #[test]
     fn what_the_kernel_tells_is_read() {
         let stat = "42 (a) b) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20 0 1 0 5 6 7";
-        assert_eq!(ticks(stat), Some(300));
+        assert_eq!(Stat::parse(stat).map(|stat| stat.ticks), Some(300));
         assert_eq!(memory("Name:\tx\nVmRSS:\t  2048 kB\n"), Some(2 << 20));
         assert!(memory_bytes().is_some_and(|bytes| bytes > 1 << 20));
         for damaged in ["", "1 (x", "1 (x) S 1"] {
-            assert_eq!((ticks(damaged), memory(damaged)), (None, None));
+            assert_eq!((Stat::parse(damaged), memory(damaged)), (None, None));
         }
     }
 

@@ -5,6 +5,8 @@ use super::names::{
     PROCESS_CPU, PROCESS_FDS, PROCESS_FDS_MAX, PROCESS_RESIDENT, PROCESS_STARTED, PROCESS_THREADS, PROCESS_VIRTUAL,
 };
 use super::samples::as_number;
+#[cfg(target_os = "linux")]
+use crate::stat::Stat;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
@@ -22,8 +24,9 @@ pub(super) fn tell(samples: &mut Samples) {
     let since = started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     samples.number(&PROCESS_STARTED, [], since.as_secs_f64());
     #[cfg(target_os = "linux")]
-    if let Some(stat) = std::fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(Stat::parse) {
-        samples.number(&PROCESS_CPU, [], as_number(stat.ticks) / as_number(rustix::param::clock_ticks_per_second()));
+    if let Some(stat) = Stat::read() {
+        let ticks = stat.ticks.saturating_add(stat.ticks_children);
+        samples.number(&PROCESS_CPU, [], as_number(ticks) / as_number(rustix::param::clock_ticks_per_second()));
         samples.count(&PROCESS_THREADS, [], stat.threads);
         samples.count(&PROCESS_VIRTUAL, [], stat.virtual_bytes);
         let page = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
@@ -40,40 +43,9 @@ pub(super) fn tell(samples: &mut Samples) {
     }
 }
 
-/// What is read of `/proc/self/stat`.
-#[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    ticks: u64,
-    threads: u64,
-    virtual_bytes: u64,
-    resident_pages: u64,
-}
-
-impl Stat {
-    fn parse(text: &str) -> Option<Self> {
-        // the name of the program stands in brackets and may have anything in it
-        let (_, rest) = text.rsplit_once(") ")?;
-        let field = |number: usize| rest.split_ascii_whitespace().nth(number - 3)?.parse::<u64>().ok();
-        Some(Self {
-            ticks: (14..=17).map(field).sum::<Option<u64>>()?,
-            threads: field(20)?,
-            virtual_bytes: field(23)?,
-            resident_pages: field(24)?,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_kernels_line_is_read_whatever_the_program_is_called() {
-        let text = "7 (a) b) S 1 7 7 0 -1 4194304 1 0 0 0 10 20 3 4 20 0 9 0 100 8192 5 18446744073709551615 1";
-        let stat = Stat { ticks: 37, threads: 9, virtual_bytes: 8192, resident_pages: 5 };
-        assert_eq!(Stat::parse(text), Some(stat));
-        assert_eq!(Stat::parse("7 (a"), None);
-    }
 
     #[cfg(target_os = "linux")]
     #[test]
